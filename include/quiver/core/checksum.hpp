@@ -1,0 +1,52 @@
+// File ids and XXH3-64 checksums seeded by them, so that a misdirected, stale or foreign chunk does not verify.
+// Source: XXH3, xxHash specification (xxHash library, header-only use).
+#pragma once
+
+#include <quiver/core/types.hpp>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <array>
+#include <random>
+#include <string_view>
+
+namespace quiver {
+
+/// The random 128-bit identity of one file; never all zero in a valid file.
+struct FileId {
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+  friend constexpr bool operator==(const FileId&, const FileId&) = default;
+};
+
+}  // namespace quiver
+
+namespace quiver::detail {
+
+inline constexpr std::size_t chunk_size = 4096;  // bytes that one checksum covers
+
+/// A fresh id from the system's source of randomness. Safe from any thread.
+[[nodiscard]] inline FileId random_file_id() {
+  std::random_device device;
+  const auto word = [&device] { return (std::uint64_t{device()} << 32) | device(); };
+  FileId id{word(), word()};
+  if (id == FileId{}) id.low = 1;
+  return id;
+}
+
+/// The seed of the checksum of chunk `number` (from 0) of file `id`.
+[[nodiscard]] constexpr std::uint64_t chunk_seed(FileId id, std::uint64_t number) noexcept {
+  const std::uint64_t mixed = (id.high ^ (number + 1)) * 0x9E3779B97F4A7C15ull;
+  return id.low ^ mixed ^ (mixed >> 32);
+}
+
+[[nodiscard]] inline std::uint64_t checksum(ByteSpan bytes, std::uint64_t seed) noexcept { return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed); }
+
+/// The checksum of one chunk: at most chunk_size bytes; the last chunk of a file's data may be shorter.
+[[nodiscard]] inline std::uint64_t chunk_checksum(FileId id, std::uint64_t number, ByteSpan bytes) noexcept { return checksum(bytes, chunk_seed(id, number)); }
+
+/// The fingerprint of a primary key: XXH3-64, seed 0.
+[[nodiscard]] inline std::uint64_t fingerprint(std::string_view key) noexcept { return XXH3_64bits(key.data(), key.size()); }
+
+}  // namespace quiver::detail

@@ -1,0 +1,60 @@
+// Strong ids, byte spans and the small public value types every room shares.
+#pragma once
+
+#include <bit>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+static_assert(std::endian::native == std::endian::little, "quiver runs on little-endian machines: its files are mapped as they are");
+
+namespace quiver {
+
+using Bytes = std::vector<std::byte>;
+using ByteSpan = std::span<const std::byte>;
+using Strings = std::vector<std::string>;
+
+/// The number of a document: global in its collection, ascending in insertion order, never used again.
+struct DocId {
+  std::uint64_t value = 0;
+  friend constexpr auto operator<=>(const DocId&, const DocId&) = default;
+};
+
+/// The position of a row in one segment, from 0.
+struct RowId {
+  std::uint64_t value = 0;
+  friend constexpr auto operator<=>(const RowId&, const RowId&) = default;
+};
+
+/// The number of a segment in its collection.
+struct SegmentId {
+  std::uint64_t value = 0;
+  friend constexpr auto operator<=>(const SegmentId&, const SegmentId&) = default;
+};
+
+/// An IEEE 754 half-precision number as its bits.
+struct Half {
+  std::uint16_t bits = 0;
+  friend constexpr bool operator==(const Half&, const Half&) = default;
+};
+
+/// How the nearness of two vectors is measured. Smaller is nearer for each:
+/// squared L2; 1 - inner product; 1 - cosine similarity.
+enum class Metric : std::uint8_t { l2 = 0, inner_product = 1, cosine = 2 };
+
+/// A stretch of a file.
+struct Range {
+  std::uint64_t offset = 0;
+  std::size_t length = 0;
+};
+
+}  // namespace quiver
+
+template <>
+struct std::hash<quiver::DocId> {
+  std::size_t operator()(quiver::DocId id) const noexcept { return std::hash<std::uint64_t>{}(id.value); }
+};
