@@ -1,0 +1,138 @@
+// An immutable run of the id map: the fingerprints of the keys of one flush, each with its document's id.
+#pragma once
+
+#include <quiver/block/reader.hpp>
+#include <quiver/block/writer.hpp>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace quiver::detail {
+
+inline constexpr std::string_view fingerprints_section = "fingerprints";
+inline constexpr std::string_view doc_ids_section = "doc_ids";
+
+/// Writes a run: entries sorted by fingerprint, those of equal fingerprints newest document first. The draft is left finished, not published.
+template <class Draft>
+[[nodiscard]] FileIdentity write_id_run(Draft& draft, std::vector<std::pair<std::uint64_t, DocId>> entries, std::optional<FileId> id = std::nullopt) {
+  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.first < b.first || (a.first == b.first && a.second > b.second); });
+  BlockWriter<Draft> writer(draft, BlockKind::id_run, id);
+  const auto column = [&](std::string_view name, auto&& value_of) {
+    writer.begin_section(name);
+    std::array<std::uint64_t, chunk_size / 8> buffer;
+    for (std::size_t at = 0; at < entries.size();) {
+      const auto count = std::min(buffer.size(), entries.size() - at);
+      for (std::size_t i = 0; i < count; ++i) buffer[i] = value_of(entries[at + i]);
+      writer.append(as_bytes(std::span<const std::uint64_t>(buffer).first(count)));
+      at += count;
+    }
+    writer.end_section();
+  };
+  column(fingerprints_section, [](const auto& entry) { return entry.first; });
+  column(doc_ids_section, [](const auto& entry) { return entry.second.value; });
+  return writer.finish();
+}
+
+/// One open run. Opening reads the directory alone; a lookup views a few chunks. What it finds are candidates: the caller compares the key
+/// itself, and must expect any document id, for entries are not verified against anything. Owns its reader. Any number of threads, each with its scope.
+template <class Reader>
+class IdRun {
+ public:
+  /// corruption: not the file of `identity`, or its sections do not fit each other.
+  template <class Scope>
+  IdRun(Reader reader, Scope& scope, const FileIdentity& identity)
+      : block_(std::move(reader), scope, identity, BlockKind::id_run), fingerprints_(block_.section(fingerprints_section)), doc_ids_(block_.section(doc_ids_section)) {
+    if (fingerprints_.length % 8 != 0 || fingerprints_.length != doc_ids_.length)
+      fail(Errc::corruption, block_.path(), block_.trailer().data_length,
+           "an id run with " + std::to_string(fingerprints_.length) + " bytes of fingerprints and " + std::to_string(doc_ids_.length) + " bytes of document ids");
+  }
+
+  /// Entries in the run.
+  [[nodiscard]] std::uint64_t size() const noexcept { return fingerprints_.length / 8; }
+  [[nodiscard]] const Block<Reader>& block() const noexcept { return block_; }
+
+  /// Calls on_doc_id(DocId) -> bool for every document under this fingerprint, newest first, until it returns true; returns whether it did.
+  /// on_doc_id may use and renew the same scope. On damaged entries that no checksum caught it may miss, but it stays within the file and ends.
+  template <class Scope, class F>
+  bool find(Scope& scope, std::uint64_t fingerprint, F&& on_doc_id) const {
+    for (std::uint64_t at = lower_bound(scope, fingerprint); at < size();) {
+      std::array<DocId, 16> found;  // copied out, for the views end with the scope that the callee may renew
+      const auto end = std::min<std::uint64_t>(window_end(at), at + found.size());
+      const auto keys = entries(scope, fingerprints_, at, end);
+      std::size_t count = 0;
+      while (count < end - at && value(keys, count) == fingerprint) ++count;
+      if (count == 0) return false;
+      const auto ids = entries(scope, doc_ids_, at, at + count);
+      for (std::size_t i = 0; i < count; ++i) found[i] = DocId{value(ids, i)};
+      for (std::size_t i = 0; i < count; ++i)
+        if (on_doc_id(found[i])) return true;
+      if (count < end - at) return false;
+      at = end;
+    }
+    return false;
+  }
+
+ private:
+  static constexpr int guesses = 6;  // of the place, before halving takes over: fingerprints are evenly spread unless someone forged them
+
+  // The first entry not below the fingerprint. Each round views one chunk of the file and leaves a shorter stretch, whatever the entries are.
+  template <class Scope>
+  [[nodiscard]] std::uint64_t lower_bound(Scope& scope, std::uint64_t fingerprint) const {
+    std::uint64_t low = 0, high = size();
+    std::uint64_t least = 0, most = ~std::uint64_t{0};  // bounds of the values in [low, high)
+    for (int round = 0; low < high; ++round) {
+      const auto guess = round < guesses ? interpolate(low, high, least, most, fingerprint) : low + (high - low) / 2;
+      const auto first = std::max(low, window_begin(guess));
+      const auto end = std::min(high, window_end(guess));
+      const auto keys = entries(scope, fingerprints_, first, end);
+      const auto count = static_cast<std::size_t>(end - first);
+      if (value(keys, 0) >= fingerprint) {
+        high = first;
+        most = value(keys, 0);
+      } else if (value(keys, count - 1) < fingerprint) {
+        low = end;
+        least = value(keys, count - 1);
+      } else {
+        std::size_t below = 0, above = count - 1;  // value(below) < fingerprint <= value(above)
+        while (above - below > 1) {
+          const auto middle = below + (above - below) / 2;
+          (value(keys, middle) < fingerprint ? below : above) = middle;
+        }
+        return first + above;
+      }
+    }
+    return low;
+  }
+
+  // Where the fingerprint would be in [low, high) if the values were evenly spread between the two bounds.
+  [[nodiscard]] static std::uint64_t interpolate(std::uint64_t low, std::uint64_t high, std::uint64_t least, std::uint64_t most, std::uint64_t fingerprint) noexcept {
+    if (fingerprint <= least) return low;
+    if (fingerprint >= most) return high - 1;
+    const auto part = static_cast<double>(fingerprint - least) / static_cast<double>(most - least);
+    return low + std::min(high - low - 1, static_cast<std::uint64_t>(part * static_cast<double>(high - low)));
+  }
+
+  // The entries that share a chunk of the file with entry i: viewing all of them costs one.
+  [[nodiscard]] std::uint64_t window_begin(std::uint64_t i) const noexcept {
+    const auto chunk = (fingerprints_.offset + i * 8) / chunk_size * chunk_size;
+    return chunk <= fingerprints_.offset ? 0 : (chunk - fingerprints_.offset) / 8;
+  }
+  [[nodiscard]] std::uint64_t window_end(std::uint64_t i) const noexcept {
+    const auto chunk = ((fingerprints_.offset + i * 8) / chunk_size + 1) * chunk_size;
+    return std::min(size(), (chunk - fingerprints_.offset) / 8);
+  }
+
+  template <class Scope>
+  [[nodiscard]] ByteSpan entries(Scope& scope, const Range& section, std::uint64_t begin, std::uint64_t end) const {
+    return block_.view(scope, section, begin * 8, static_cast<std::size_t>((end - begin) * 8));
+  }
+  [[nodiscard]] static std::uint64_t value(ByteSpan bytes, std::size_t i) noexcept { return load<std::uint64_t>(&bytes[i * 8]); }
+
+  Block<Reader> block_;
+  Range fingerprints_, doc_ids_;
+};
+
+}  // namespace quiver::detail

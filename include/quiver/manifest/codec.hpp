@@ -1,0 +1,157 @@
+// A Version as the bytes of a manifest file, and back. README.md beside this file shows them byte by byte.
+#pragma once
+
+#include <quiver/core/checksum.hpp>
+#include <quiver/manifest/archive.hpp>
+#include <quiver/manifest/check.hpp>
+
+#include <bit>
+#include <new>
+
+namespace quiver::detail {
+
+inline constexpr std::uint64_t manifest_magic = 0x314E414D56495551ull;  // "QUIVMAN1"
+inline constexpr std::uint32_t manifest_format_version = 1;
+inline constexpr std::size_t manifest_frame_size = 40;  // magic, format version, three masks, length, checksum
+
+// The fields of the schema as the manifest holds them.
+struct FieldRecord {
+  std::string name;
+  FieldType type = FieldType::boolean;
+  bool nullable = false;
+  bool indexed = false;
+};
+struct VectorRecord {
+  std::string name;
+  std::uint32_t dimension = 0;
+  Metric metric = Metric::l2;
+};
+
+// The fewest bytes that each struct takes in a manifest, with every string and list in it empty.
+inline constexpr std::size_t least_field = 8 + 3;
+inline constexpr std::size_t least_vector = 8 + 4 + 1;
+inline constexpr std::size_t least_file = 8 + 32;
+inline constexpr std::size_t least_block = 1 + 8 + least_file + 24;
+inline constexpr std::size_t least_segment = 8 + 1 + 8;
+inline constexpr std::size_t least_retained = 24;
+
+template <class Archive>
+void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, FieldRecord& field) {
+  archive(field.name, enum_field(field.type, [](FieldType t) { return t <= FieldType::bytes; }), field.nullable, field.indexed);
+}
+template <class Archive>
+void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, VectorRecord& field) {
+  archive(field.name, field.dimension, enum_field(field.metric, [](Metric m) { return m <= Metric::cosine; }));
+}
+template <class Archive>
+void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, FileRef& file) {
+  archive(file.name, file.identity.id.low, file.identity.id.high, file.identity.length, file.identity.footer_checksum);
+}
+template <class Archive>
+void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, BlockRef& block) {
+  archive(enum_field(block.type, known), block.field, block.file, block.rows, block.first.value, block.last.value);
+}
+template <class Archive>
+void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, SegmentRef& segment) {
+  archive(segment.id.value, segment.sealed, list_field(segment.blocks, least_block));
+}
+template <class Archive>
+void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, RetainedVersion& version) {
+  archive(version.number, version.time, version.documents);
+}
+
+/// The payload in the order of the bytes; the schema travels as its two lists.
+template <class Archive, class V>
+void transfer(Archive& archive, V& v, std::vector<FieldRecord>& fields, std::vector<VectorRecord>& vectors) {
+  archive(v.number, v.parent, v.store_id.low, v.store_id.high, v.time);
+  archive(list_field(fields, least_field), list_field(vectors, least_vector));
+  archive(list_field(v.segments, least_segment), list_field(v.id_runs, least_file));
+  archive(v.next_doc_id, v.next_segment, v.next_block, v.next_run, v.documents);
+  archive(v.flush_bytes, v.segment_rows, v.retain_versions, v.retain_age_seconds);
+  archive(v.preferred_policy, v.library_version, list_field(v.retained, least_retained));
+}
+
+/// The checksum of a whole manifest but its own field: the payload's, seeded with that of the frame before the field.
+[[nodiscard]] inline std::uint64_t manifest_checksum(ByteSpan manifest) noexcept {
+  return checksum(manifest.subspan(manifest_frame_size), checksum(manifest.first(manifest_frame_size - 8), 0));
+}
+
+/// The bytes of a manifest. invalid_argument: the version is one that decode_version would refuse.
+[[nodiscard]] inline Bytes encode_version(const Version& version) {
+  if (const auto fault = find_fault(version); !fault.empty()) fail(Errc::invalid_argument, "this version cannot be published: " + fault);
+  std::vector<FieldRecord> fields;
+  for (const auto& f : version.schema.fields()) fields.push_back({f.name(), f.type(), f.is_nullable(), f.is_indexed()});
+  std::vector<VectorRecord> vectors;
+  for (const auto& f : version.schema.vectors()) vectors.push_back({f.name(), static_cast<std::uint32_t>(f.dimension()), f.metric()});
+
+  ByteOutputArchive out;
+  out.write(manifest_magic);
+  out.write(manifest_format_version);
+  out.write(version.features.compat);
+  out.write(version.features.ro_compat);
+  out.write(version.features.incompat);
+  out.write(std::uint64_t{0});
+  out.write(std::uint64_t{0});
+  transfer(out, version, fields, vectors);
+  auto bytes = out.take();
+  store<std::uint64_t>(&bytes[24], bytes.size() - manifest_frame_size);
+  store(&bytes[32], manifest_checksum(bytes));
+  return bytes;
+}
+
+/// Checks the frame around a manifest before anything in it is believed, and returns the masks. The frame is the same in every format version.
+[[nodiscard]] inline FeatureMasks check_frame(ByteSpan bytes, const std::filesystem::path& path) {
+  if (bytes.empty()) fail(Errc::corruption, path, 0, "the manifest is empty");
+  if (bytes.size() < manifest_frame_size) fail(Errc::corruption, path, bytes.size(), "the manifest ends within its frame of " + std::to_string(manifest_frame_size) + " bytes");
+  Cursor in(bytes, path);
+  if (in.take<std::uint64_t>() != manifest_magic) fail(Errc::corruption, path, 0, "this is not a manifest: its magic is missing");
+  const auto format = in.take<std::uint32_t>();
+  FeatureMasks masks;
+  masks.compat = in.take<std::uint32_t>();
+  masks.ro_compat = in.take<std::uint32_t>();
+  masks.incompat = in.take<std::uint32_t>();
+  const auto length = in.take<std::uint64_t>();
+  const auto sum = in.take<std::uint64_t>();
+  if (length > in.left()) fail(Errc::corruption, path, bytes.size(), "the manifest is cut short: " + std::to_string(length) + " bytes announced, " + std::to_string(in.left()) + " found");
+  if (length < in.left()) fail(Errc::corruption, path, manifest_frame_size + length, std::to_string(in.left() - length) + " bytes follow the end of the manifest");
+  if (!checksum_matches(manifest_checksum(bytes), sum)) fail(Errc::corruption, path, 32, "the manifest does not match its checksum; restore the file from a backup");
+  if (format == 0) fail(Errc::corruption, path, 8, "format version 0 cannot be");
+  if (format > manifest_format_version)
+    fail(Errc::version_mismatch, path, 8, "manifest format version " + std::to_string(format) + ", this quiver reads up to " + std::to_string(manifest_format_version) + "; use a newer quiver");
+  if (const auto unknown = masks.incompat & ~known_features.incompat; unknown != 0)
+    fail(Errc::version_mismatch, path, 20, "the collection uses feature bit " + std::to_string(std::countr_zero(unknown)) + " (incompat), which this quiver does not know; use a newer quiver");
+  return masks;
+}
+
+/// A Version from the bytes of a manifest, every field of it checked. `path` is for messages; where its last part is a manifest's name, the number in it must agree.
+/// corruption: with path and offset. version_mismatch: a newer quiver wrote it. Memory used is bounded by a small multiple of the bytes.
+[[nodiscard]] inline Version decode_version(ByteSpan bytes, const std::filesystem::path& path) {
+  const auto masks = check_frame(bytes, path);
+  ByteInputArchive in(bytes.subspan(manifest_frame_size));
+  const auto broken = [&](const std::string& text) { fail(Errc::corruption, path, manifest_frame_size + in.position(), "manifest: " + text); };
+  Version version;
+  try {
+    std::vector<FieldRecord> fields;
+    std::vector<VectorRecord> vectors;
+    transfer(in, version, fields, vectors);
+    in.done();
+    std::vector<Field> scalar_fields;
+    for (auto& f : fields) scalar_fields.emplace_back(std::move(f.name), f.type, f.nullable, f.indexed);
+    std::vector<VectorField> vector_fields;
+    for (auto& f : vectors) vector_fields.push_back(VectorField(std::move(f.name), f.dimension).metric(f.metric));
+    version.schema = Schema(std::move(scalar_fields), std::move(vector_fields));
+  } catch (const std::bad_alloc&) {
+    fail(Errc::io_error, path, "not enough memory for a manifest of " + std::to_string(bytes.size()) + " bytes");  // lengths were bounded before: the machine's fault, not the file's
+  } catch (const std::exception& e) {
+    broken(e.what());
+  } catch (...) {
+    broken("it cannot be read");
+  }
+  version.features = masks;
+  if (const auto fault = find_fault(version); !fault.empty()) fail(Errc::corruption, path, manifest_frame_size, "manifest: " + fault);
+  if (const auto number = parse_manifest_name(path.filename().string()); number && *number != version.number)
+    fail(Errc::corruption, path, manifest_frame_size, "this is the manifest of version " + std::to_string(version.number) + " under another's name");
+  return version;
+}
+
+}  // namespace quiver::detail

@@ -1,0 +1,79 @@
+// One state of a collection: what its manifest says.
+#pragma once
+
+#include <quiver/core/trailer.hpp>
+#include <quiver/manifest/names.hpp>
+#include <quiver/schema/schema.hpp>
+
+#include <string>
+#include <vector>
+
+namespace quiver::detail {
+
+/// One block file: what it holds, and of which documents.
+struct BlockRef {
+  BlockType type = BlockType::scalar;
+  std::string field;  // the vector field's name; empty for a scalar block
+  FileRef file;
+  std::uint64_t rows = 0;
+  DocId first, last;  // of its rows, which ascend
+  friend bool operator==(const BlockRef&, const BlockRef&) = default;
+};
+
+/// A segment: per flush one scalar block, followed by its vector blocks in the order of the schema.
+struct SegmentRef {
+  SegmentId id;
+  bool sealed = false;  // only the last segment of a version may be unsealed: it is the writing one
+  std::vector<BlockRef> blocks;
+
+  [[nodiscard]] std::uint64_t rows() const noexcept {
+    std::uint64_t sum = 0;
+    for (const auto& block : blocks)
+      if (block.type == BlockType::scalar) sum += block.rows;
+    return sum;
+  }
+  friend bool operator==(const SegmentRef&, const SegmentRef&) = default;
+};
+
+/// An older version that is kept.
+struct RetainedVersion {
+  std::uint64_t number = 0;
+  std::int64_t time = 0;  // microseconds since 1970 began
+  std::uint64_t documents = 0;
+  friend constexpr bool operator==(const RetainedVersion&, const RetainedVersion&) = default;
+};
+
+/// What a reader must know to use a manifest; one bit per feature, each mask with a different answer to a bit that is not known.
+struct FeatureMasks {
+  std::uint32_t compat = 0;     // ignore it
+  std::uint32_t ro_compat = 0;  // read, do not write
+  std::uint32_t incompat = 0;   // refuse
+  friend constexpr bool operator==(const FeatureMasks&, const FeatureMasks&) = default;
+};
+
+inline constexpr FeatureMasks known_features{};  // this release has no features beyond format version 1
+
+/// The whole state of a collection at one moment, as it is published. A plain value.
+struct Version {
+  std::uint64_t number = 1;
+  std::uint64_t parent = 0;  // 0: the first of its collection
+  FileId store_id;           // of the collection, the same in all its manifests
+  std::int64_t time = 0;     // microseconds since 1970 began; for people, nothing is ordered by it
+  Schema schema;
+  std::vector<SegmentRef> segments;  // ascending in document ids
+  std::vector<FileRef> id_runs;      // oldest first
+  std::uint64_t next_doc_id = 0, next_segment = 0, next_block = 0, next_run = 0;
+  std::uint64_t documents = 0;
+  std::uint64_t flush_bytes = 0, segment_rows = 0;
+  std::uint64_t retain_versions = 0;
+  std::int64_t retain_age_seconds = 0;
+  std::string preferred_policy;  // empty: none
+  std::string library_version;   // that wrote this
+  std::vector<RetainedVersion> retained;  // oldest first, this one not included
+  FeatureMasks features = {};
+
+  /// False if the manifest was written with a feature that this release can read past but would break by writing.
+  [[nodiscard]] bool writable() const noexcept { return (features.ro_compat & ~known_features.ro_compat) == 0; }
+};
+
+}  // namespace quiver::detail
