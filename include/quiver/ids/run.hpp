@@ -44,10 +44,13 @@ class IdRun {
   /// corruption: not the file of `identity`, or its sections do not fit each other.
   template <class Scope>
   IdRun(Reader reader, Scope& scope, const FileIdentity& identity)
-      : block_(std::move(reader), scope, identity, BlockKind::id_run), fingerprints_(block_.section(fingerprints_section)), doc_ids_(block_.section(doc_ids_section)) {
+      : block_(std::move(reader), scope, identity, BlockKind::id_run),
+        fingerprints_(block_.section(fingerprints_section)),
+        doc_ids_(block_.section(doc_ids_section)) {
     if (fingerprints_.length % 8 != 0 || fingerprints_.length != doc_ids_.length)
       fail(Errc::corruption, block_.path(), block_.trailer().data_length,
-           "an id run with " + std::to_string(fingerprints_.length) + " bytes of fingerprints and " + std::to_string(doc_ids_.length) + " bytes of document ids");
+           "an id run with " + std::to_string(fingerprints_.length) + " bytes of fingerprints and " + std::to_string(doc_ids_.length) +
+               " bytes of document ids");
   }
 
   /// Entries in the run.
@@ -108,7 +111,8 @@ class IdRun {
   }
 
   // Where the fingerprint would be in [low, high) if the values were evenly spread between the two bounds.
-  [[nodiscard]] static std::uint64_t interpolate(std::uint64_t low, std::uint64_t high, std::uint64_t least, std::uint64_t most, std::uint64_t fingerprint) noexcept {
+  [[nodiscard]] static std::uint64_t interpolate(std::uint64_t low, std::uint64_t high, std::uint64_t least, std::uint64_t most,
+                                                 std::uint64_t fingerprint) noexcept {
     if (fingerprint <= least) return low;
     if (fingerprint >= most) return high - 1;
     const auto part = static_cast<double>(fingerprint - least) / static_cast<double>(most - least);

@@ -50,13 +50,15 @@ class VersionCheck {
       if (!segment.sealed && &segment != &version_.segments.back()) return name + " is unsealed and not the last";
       ids_.push_back(segment.id.value);
       const auto vectors = version_.schema.vectors().size();
-      if (segment.blocks.size() % (1 + vectors) != 0) return name + " has " + std::to_string(segment.blocks.size()) + " blocks where every flush makes " + std::to_string(1 + vectors);
+      if (segment.blocks.size() % (1 + vectors) != 0)
+        return name + " has " + std::to_string(segment.blocks.size()) + " blocks where every flush makes " + std::to_string(1 + vectors);
       for (std::size_t i = 0; i < segment.blocks.size(); i += 1 + vectors) {
         if (auto text = flushed(segment, i); !text.empty()) return text;
         documents += segment.blocks[i].rows;  // cannot overflow: the ranges of document ids are disjoint and hold the rows
       }
     }
-    if (documents != version_.documents) return "the blocks hold " + std::to_string(documents) + " documents, the manifest counts " + std::to_string(version_.documents);
+    if (documents != version_.documents)
+      return "the blocks hold " + std::to_string(documents) + " documents, the manifest counts " + std::to_string(version_.documents);
     std::sort(ids_.begin(), ids_.end());
     if (const auto twin = std::adjacent_find(ids_.begin(), ids_.end()); twin != ids_.end()) return segment_folder(SegmentId{*twin}) + " is there twice";
     return {};
@@ -71,16 +73,21 @@ class VersionCheck {
       const auto type = i == 0 ? BlockType::scalar : BlockType::vector_index;
       const auto field = i == 0 ? std::string_view() : std::string_view(vectors[i - 1].name());
       const auto name = parse_block_name(block.file.name);
-      if (!name || name->segment != segment.id || name->type != block.type) return quoted(block.file.name) + " is no name for a block of " + segment_folder(segment.id);
+      if (!name || name->segment != segment.id || name->type != block.type)
+        return quoted(block.file.name) + " is no name for a block of " + segment_folder(segment.id);
       if (name->number >= version_.next_block) return quoted(block.file.name) + " is not below the next block number " + std::to_string(version_.next_block);
-      if (block.type != type || block.field != field) return quoted(block.file.name) + " is not the block of " + (i == 0 ? "the scalars" : quoted(field)) + " that belongs here";
-      if (block.rows != scalar.rows || block.first != scalar.first || block.last != scalar.last) return quoted(block.file.name) + " does not hold the rows of its scalar block";
+      if (block.type != type || block.field != field)
+        return quoted(block.file.name) + " is not the block of " + (i == 0 ? "the scalars" : quoted(field)) + " that belongs here";
+      if (block.rows != scalar.rows || block.first != scalar.first || block.last != scalar.last)
+        return quoted(block.file.name) + " does not hold the rows of its scalar block";
       if (auto text = file(block.file); !text.empty()) return text;
     }
     if (scalar.first > scalar.last || scalar.last.value >= version_.next_doc_id || scalar.rows == 0 || scalar.rows - 1 > scalar.last.value - scalar.first.value)
-      return quoted(scalar.file.name) + " has " + std::to_string(scalar.rows) + " rows of documents " + std::to_string(scalar.first.value) + " to " + std::to_string(scalar.last.value) +
-             ", the next id being " + std::to_string(version_.next_doc_id);
-    if (any_ && scalar.first <= last_) return quoted(scalar.file.name) + " begins with document " + std::to_string(scalar.first.value) + ", the block before it ends with " + std::to_string(last_.value);
+      return quoted(scalar.file.name) + " has " + std::to_string(scalar.rows) + " rows of documents " + std::to_string(scalar.first.value) + " to " +
+             std::to_string(scalar.last.value) + ", the next id being " + std::to_string(version_.next_doc_id);
+    if (any_ && scalar.first <= last_)
+      return quoted(scalar.file.name) + " begins with document " + std::to_string(scalar.first.value) + ", the block before it ends with " +
+             std::to_string(last_.value);
     any_ = true;
     last_ = scalar.last;
     return {};
@@ -98,7 +105,8 @@ class VersionCheck {
 
   [[nodiscard]] std::string file(const FileRef& ref) {
     if (ref.identity.id == FileId{}) return quoted(ref.name) + " has no id";
-    if (ref.identity.length < trailer_size + tail_frame_size) return quoted(ref.name) + " has a length of " + std::to_string(ref.identity.length) + ", less than any file of ours";
+    if (ref.identity.length < trailer_size + tail_frame_size)
+      return quoted(ref.name) + " has a length of " + std::to_string(ref.identity.length) + ", less than any file of ours";
     files_.push_back(&ref);
     return {};
   }
@@ -109,7 +117,7 @@ class VersionCheck {
       const auto at = std::adjacent_find(files_.begin(), files_.end(), [&less](const FileRef* a, const FileRef* b) { return !less(a, b); });
       return at == files_.end() ? nullptr : *at;
     };
-    if (const auto* ref = twin([](const FileRef* a, const FileRef* b) { return a->name < b->name; })) return quoted(ref->name) + " is there twice";
+    if (const auto *ref = twin([](const FileRef* a, const FileRef* b) { return a->name < b->name; })) return quoted(ref->name) + " is there twice";
     const auto by_id = [](const FileRef* a, const FileRef* b) {
       const auto& x = a->identity.id;
       const auto& y = b->identity.id;

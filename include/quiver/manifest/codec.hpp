@@ -102,7 +102,8 @@ void transfer(Archive& archive, V& v, std::vector<FieldRecord>& fields, std::vec
 /// Checks the frame around a manifest before anything in it is believed, and returns the masks. The frame is the same in every format version.
 [[nodiscard]] inline FeatureMasks check_frame(ByteSpan bytes, const std::filesystem::path& path) {
   if (bytes.empty()) fail(Errc::corruption, path, 0, "the manifest is empty");
-  if (bytes.size() < manifest_frame_size) fail(Errc::corruption, path, bytes.size(), "the manifest ends within its frame of " + std::to_string(manifest_frame_size) + " bytes");
+  if (bytes.size() < manifest_frame_size)
+    fail(Errc::corruption, path, bytes.size(), "the manifest ends within its frame of " + std::to_string(manifest_frame_size) + " bytes");
   Cursor in(bytes, path);
   if (in.take<std::uint64_t>() != manifest_magic) fail(Errc::corruption, path, 0, "this is not a manifest: its magic is missing");
   const auto format = in.take<std::uint32_t>();
@@ -112,19 +113,25 @@ void transfer(Archive& archive, V& v, std::vector<FieldRecord>& fields, std::vec
   masks.incompat = in.take<std::uint32_t>();
   const auto length = in.take<std::uint64_t>();
   const auto sum = in.take<std::uint64_t>();
-  if (length > in.left()) fail(Errc::corruption, path, bytes.size(), "the manifest is cut short: " + std::to_string(length) + " bytes announced, " + std::to_string(in.left()) + " found");
-  if (length < in.left()) fail(Errc::corruption, path, manifest_frame_size + length, std::to_string(in.left() - length) + " bytes follow the end of the manifest");
-  if (!checksum_matches(manifest_checksum(bytes), sum)) fail(Errc::corruption, path, 32, "the manifest does not match its checksum; restore the file from a backup");
+  if (length > in.left())
+    fail(Errc::corruption, path, bytes.size(),
+         "the manifest is cut short: " + std::to_string(length) + " bytes announced, " + std::to_string(in.left()) + " found");
+  if (length < in.left())
+    fail(Errc::corruption, path, manifest_frame_size + length, std::to_string(in.left() - length) + " bytes follow the end of the manifest");
+  if (!checksum_matches(manifest_checksum(bytes), sum))
+    fail(Errc::corruption, path, 32, "the manifest does not match its checksum; restore the file from a backup");
   if (format == 0) fail(Errc::corruption, path, 8, "format version 0 cannot be");
   if (format > manifest_format_version)
-    fail(Errc::version_mismatch, path, 8, "manifest format version " + std::to_string(format) + ", this quiver reads up to " + std::to_string(manifest_format_version) + "; use a newer quiver");
+    fail(Errc::version_mismatch, path, 8,
+         "manifest format version " + std::to_string(format) + ", this quiver reads up to " + std::to_string(manifest_format_version) + "; use a newer quiver");
   if (const auto unknown = masks.incompat & ~known_features.incompat; unknown != 0)
-    fail(Errc::version_mismatch, path, 20, "the collection uses feature bit " + std::to_string(std::countr_zero(unknown)) + " (incompat), which this quiver does not know; use a newer quiver");
+    fail(Errc::version_mismatch, path, 20,
+         "the collection uses feature bit " + std::to_string(std::countr_zero(unknown)) + " (incompat), which this quiver does not know; use a newer quiver");
   return masks;
 }
 
-/// A Version from the bytes of a manifest, every field of it checked. `path` is for messages; where its last part is a manifest's name, the number in it must agree.
-/// corruption: with path and offset. version_mismatch: a newer quiver wrote it. Memory used is bounded by a small multiple of the bytes.
+/// A Version from the bytes of a manifest, every field of it checked. `path` is for messages; where its last part is a manifest's name, the number in it must
+/// agree. corruption: with path and offset. version_mismatch: a newer quiver wrote it. Memory used is bounded by a small multiple of the bytes.
 [[nodiscard]] inline Version decode_version(ByteSpan bytes, const std::filesystem::path& path) {
   const auto masks = check_frame(bytes, path);
   ByteInputArchive in(bytes.subspan(manifest_frame_size));
@@ -141,7 +148,8 @@ void transfer(Archive& archive, V& v, std::vector<FieldRecord>& fields, std::vec
     for (auto& f : vectors) vector_fields.push_back(VectorField(std::move(f.name), f.dimension).metric(f.metric));
     version.schema = Schema(std::move(scalar_fields), std::move(vector_fields));
   } catch (const std::bad_alloc&) {
-    fail(Errc::io_error, path, "not enough memory for a manifest of " + std::to_string(bytes.size()) + " bytes");  // lengths were bounded before: the machine's fault, not the file's
+    fail(Errc::io_error, path,
+         "not enough memory for a manifest of " + std::to_string(bytes.size()) + " bytes");  // lengths were bounded before: the machine's fault, not the file's
   } catch (const std::exception& e) {
     broken(e.what());
   } catch (...) {

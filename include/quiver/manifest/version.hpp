@@ -67,8 +67,8 @@ struct Version {
   std::uint64_t flush_bytes = 0, segment_rows = 0;
   std::uint64_t retain_versions = 0;
   std::int64_t retain_age_seconds = 0;
-  std::string preferred_policy;  // empty: none
-  std::string library_version;   // that wrote this
+  std::string preferred_policy;           // empty: none
+  std::string library_version;            // that wrote this
   std::vector<RetainedVersion> retained;  // oldest first, this one not included
   FeatureMasks features = {};
 
