@@ -1,0 +1,80 @@
+// Versions with fixed ids and times, for tests of the manifest and its golden files.
+#pragma once
+
+#include <quiver/manifest/version.hpp>
+
+#include <utility>
+
+namespace quiver::test {
+
+inline detail::FileRef file_ref(std::string name, std::uint64_t low, std::uint64_t length) {
+  return {std::move(name), {FileId{low, 0xA0A1A2A3A4A5A6A7ull}, length, low * 0x0101010101010101ull}};
+}
+
+// One flush of `rows` documents from `first` on: the scalar block and one block per vector field, numbered from `block` on, which is advanced.
+inline void add_flush(detail::Version& version, detail::SegmentRef& segment, std::uint64_t first, std::uint64_t rows) {
+  const auto add = [&](detail::BlockType type, const std::string& field) {
+    const auto number = version.next_block++;
+    const detail::BlockName name{segment.id, number, type};
+    segment.blocks.push_back({type, field, file_ref(detail::block_name(name), number + 1, 4096 * (number + 1)), rows, DocId{first}, DocId{first + rows - 1}});
+  };
+  add(detail::BlockType::scalar, {});
+  for (const auto& vector : version.schema.vectors()) add(detail::BlockType::vector_index, vector.name());
+  const auto run = version.next_run++;
+  version.id_runs.push_back(file_ref(detail::run_name(run), 0x10000 + run, 1000 + run));
+  version.next_doc_id = first + rows;
+  version.documents += rows;
+}
+
+// The collection of the README's worked example: one field, one vector field, one flush of three documents.
+inline detail::Version small_version() {
+  detail::Version v;
+  v.number = 2;
+  v.parent = 1;
+  v.store_id = {0x1112131415161718ull, 0x2122232425262728ull};
+  v.time = 1'700'000'000'000'000;
+  v.schema = Schema({Field("year", FieldType::int32, true, false)}, {VectorField("v", 4).metric(Metric::cosine)});
+  v.next_doc_id = 1;
+  v.next_segment = 1;
+  detail::SegmentRef segment{SegmentId{0}, false, {}};
+  add_flush(v, segment, 1, 3);
+  v.segments.push_back(std::move(segment));
+  v.flush_bytes = 64 << 20;
+  v.segment_rows = 1'000'000;
+  v.retain_versions = 2;
+  v.library_version = "0.1.0";
+  v.retained = {{1, 1'699'999'999'000'000, 0}};
+  return v;
+}
+
+// Every field type, two vector fields, two segments, several flushes, a preferred policy.
+inline detail::Version large_version() {
+  detail::Version v;
+  v.number = 42;
+  v.parent = 41;
+  v.store_id = {7, 9};
+  v.time = 1'750'000'000'123'456;
+  v.schema = Schema({Field("flag", FieldType::boolean, false, false), Field("i32", FieldType::int32, false, true), Field("i64", FieldType::int64, true, false),
+                     Field("u32", FieldType::uint32, true, true), Field("u64", FieldType::uint64, false, false), Field("f32", FieldType::float32, false, false),
+                     Field("f64", FieldType::float64, true, false), Field("title", FieldType::string, true, true), Field("genres", FieldType::strings, false, true),
+                     Field("raw", FieldType::bytes, true, false)},
+                    {VectorField("small", 1).metric(Metric::l2), VectorField("large", 65536).metric(Metric::inner_product)});
+  v.next_segment = 9;
+  detail::SegmentRef sealed{SegmentId{3}, true, {}};
+  add_flush(v, sealed, 1, 100);
+  add_flush(v, sealed, 101, 50);
+  detail::SegmentRef writing{SegmentId{8}, false, {}};
+  add_flush(v, writing, 151, 1);
+  v.segments = {sealed, writing};
+  v.next_doc_id = 200;
+  v.flush_bytes = 1 << 20;
+  v.segment_rows = 150;
+  v.retain_versions = 3;
+  v.retain_age_seconds = 3600;
+  v.preferred_policy = "checked_mmap";
+  v.library_version = "0.1.0";
+  v.retained = {{38, -5, 100}, {41, 1'740'000'000'000'000, 150}};
+  return v;
+}
+
+}  // namespace quiver::test
