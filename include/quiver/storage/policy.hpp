@@ -15,6 +15,9 @@ namespace quiver {
 /// How a store or a collection is opened. A read-only policy takes read_only alone.
 enum class OpenMode { read_write, read_only };
 
+/// How much of a file is verified: its identity alone, its footer too (directory and checksums), or every chunk as well.
+enum class VerifyLevel { none, directory, full };
+
 /// One file of a store: its name relative to the store, folders separated by '/', and its bytes.
 struct FileInfo {
   std::string name;
