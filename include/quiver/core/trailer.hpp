@@ -25,6 +25,13 @@ struct FileIdentity {
 
 namespace quiver::detail {
 
+/// A file as another file names it.
+struct FileRef {
+  std::string name;  // relative to the store, folders separated by '/'
+  FileIdentity identity;
+  friend bool operator==(const FileRef&, const FileRef&) = default;
+};
+
 inline constexpr std::uint64_t trailer_magic = 0x314C525452565551ull;  // "QUVRTRL1"
 inline constexpr std::size_t trailer_size = 64;
 inline constexpr std::size_t tail_frame_size = 10;  // u32 length and six bytes of magic

@@ -1,0 +1,235 @@
+// Collection<Policy>: documents with vectors and fields under one storage policy.
+#pragma once
+
+#include <quiver/collection/snapshot.hpp>
+#include <quiver/collection/state.hpp>
+#include <quiver/collection/verify.hpp>
+#include <quiver/segment/segment.hpp>
+
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace quiver {
+
+/// A collection of documents in a folder (or, volatile, in memory). Move-only; the destructor closes and swallows errors, close() reports them.
+///
+/// Thread rule: any number of threads may read (fetch, scan, search, count, snapshot, stats) while others insert and flush; writes are
+/// serialized inside. Moving, closing and destroying need the object alone. One process writes at a time, readers are not limited.
+///
+/// Durability: what flush() or close() returned from survives a crash and a power cut. There is no write-ahead log yet: documents that were
+/// inserted and not flushed are lost when the process is killed.
+template <StoragePolicy P>
+class Collection {
+ public:
+  using Policy = P;
+
+  /// Makes a new collection in the folder `path`, which may be there if it is empty. already_exists: there is a collection, or something else.
+  [[nodiscard]] static Collection create(const std::filesystem::path& path, const Schema& schema, const CreateOptions<P>& options = {}) {
+    static_assert(P::caps.writable, "quiver: this storage policy is read-only; create the collection with a writable one such as MMapPolicy");
+    if constexpr (P::caps.writable) {
+      if (!P::caps.volatile_store && path.empty()) detail::fail(Errc::invalid_argument, "the path of a collection must not be empty");
+      return make(path, schema, options);
+    }
+  }
+  /// A volatile collection: no path, no file anywhere; it ends with the object.
+  [[nodiscard]] static Collection create(const Schema& schema, const CreateOptions<P>& options = {})
+    requires(P::caps.volatile_store)
+  {
+    return make({}, schema, options);
+  }
+
+  /// Opens what is in `path`. not_found: no collection; locked: another writer lives (in this process too); corruption, with file and offset;
+  /// version_mismatch: written by a newer quiver; read_only: the medium is, or the policy. With at_version, or OpenMode::read_only, nothing is written.
+  [[nodiscard]] static Collection open(const std::filesystem::path& path, const OpenOptions<P>& options = {}) {
+    if (path.empty()) detail::fail(Errc::invalid_argument, "the path of a collection must not be empty");
+    const bool writable = options.mode == OpenMode::read_write && !options.at_version;
+    if constexpr (!P::caps.writable) {
+      if (options.mode == OpenMode::read_write) detail::fail(Errc::read_only, path, "the policy '" + std::string(P::name) + "' only reads; open with OpenMode::read_only");
+    }
+    auto store = std::make_shared<typename P::Store>(P::open_store(path, options.storage, writable ? OpenMode::read_write : OpenMode::read_only));
+    if constexpr (P::caps.writable) {
+      if (writable) {
+        if (detail::manifest_numbers<P>(*store).empty()) (void)detail::open_newest<P>(store);  // says why there is none, before a lock file is made
+        auto lock = store->lock_for_writing();
+        auto version = detail::open_newest<P>(store);
+        if (!version->manifest.writable()) detail::fail(Errc::version_mismatch, path, "a newer quiver wrote this collection; this one may only read it: open with OpenMode::read_only");
+        detail::collect_garbage<P>(*store, version->manifest);
+        return Collection(std::make_unique<State>(std::move(store), std::move(lock), std::move(version), true));
+      }
+    }
+    auto version = options.at_version ? detail::open_at<P>(store, *options.at_version) : detail::open_newest<P>(store);
+    return Collection(std::make_unique<State>(std::move(store), typename detail::LockOf<P>::type{}, std::move(version), false));
+  }
+
+  Collection(Collection&&) noexcept = default;
+  Collection& operator=(Collection&& other) noexcept {
+    if (this != &other) {
+      close_quietly();
+      state_ = std::move(other.state_);
+    }
+    return *this;
+  }
+  Collection(const Collection&) = delete;
+  Collection& operator=(const Collection&) = delete;
+  ~Collection() { close_quietly(); }
+
+  /// Adds documents: all of them, or with an error none. duplicate_key: a key is there already, or twice in the batch; schema_mismatch,
+  /// type_mismatch, dimension_mismatch, invalid_vector, invalid_argument: the message names document and field. Visible when the call returns.
+  /// Flushes first where more than flush_bytes are in memory. O(documents x (values + log n)).
+  void insert(const Document& document) {
+    static_assert(P::caps.writable, "quiver: insert needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
+    if constexpr (P::caps.writable) state().insert(std::span(&document, 1));
+  }
+  void insert(std::span<const Document> batch) {
+    static_assert(P::caps.writable, "quiver: insert needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
+    if constexpr (P::caps.writable) state().insert(batch);
+  }
+  void insert(std::initializer_list<Document> batch) {
+    static_assert(P::caps.writable, "quiver: insert needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
+    if constexpr (P::caps.writable) state().insert(std::span(batch.begin(), batch.size()));
+  }
+
+  /// Writes what is in memory as blocks and makes a new version; with nothing in memory, nothing. Durable when it returns.
+  /// io_error, no_space: the documents stay in memory and readable. After an error while publishing, writing needs a new open.
+  void flush() {
+    static_assert(P::caps.writable, "quiver: flush needs a writable storage policy, and this one is read-only");
+    if constexpr (P::caps.writable) state().flush();
+  }
+  /// Flushes and gives up lock and files, and reports errors. Closing again does nothing; any other use afterwards is Errc::closed.
+  void close() {
+    if (state_) state_->close();
+  }
+
+  /// The document under a key or id; nullopt where there is none. Empty `fields`: every field, vectors too. An unknown field: invalid_argument.
+  [[nodiscard]] std::optional<Document> fetch(const Name& key, const FieldNames& fields = {}) const { return view()->fetch(key, fields); }
+  [[nodiscard]] std::optional<Document> fetch(DocId id, const FieldNames& fields = {}) const { return view()->fetch(id, fields); }
+
+  /// The k nearest by (distance, doc id), exactly. invalid_argument: unknown field; dimension_mismatch, invalid_vector: the query.
+  [[nodiscard]] SearchResult search(const SearchRequest& request) const { return view()->search(request); }
+  /// One result per query, equal to search() of each.
+  [[nodiscard]] std::vector<SearchResult> search_batch(const SearchBatchRequest& request) const { return view()->search_batch(request); }
+  /// All documents in doc-id order, as of now.
+  [[nodiscard]] ScanResult scan(const ScanRequest& request = {}) const { return snapshot().scan(request); }
+  [[nodiscard]] std::size_t count() const { return static_cast<std::size_t>(view()->count()); }
+  [[nodiscard]] Snapshot<P> snapshot() const { return Snapshot<P>(view()); }
+
+  /// The schema; the reference lives as long as the collection object.
+  [[nodiscard]] const Schema& schema() const {
+    (void)view();
+    return state_->schema();
+  }
+  /// The versions that at_version can open, oldest first, the present one last.
+  [[nodiscard]] std::vector<VersionInfo> versions() const {
+    const auto now = view();
+    const auto& manifest = now->version().manifest;
+    std::vector<VersionInfo> out;
+    const auto add = [&out](std::uint64_t number, std::int64_t time, std::uint64_t documents) {
+      out.push_back({number, std::chrono::sys_time<std::chrono::microseconds>(std::chrono::microseconds(time)), documents});
+    };
+    for (const auto& version : manifest.retained) add(version.number, version.time, version.documents);
+    add(manifest.number, manifest.time, manifest.documents);
+    return out;
+  }
+  [[nodiscard]] std::vector<SegmentInfo> segments() const {
+    const auto now = view();
+    std::vector<SegmentInfo> out;
+    for (const auto& segment : now->version().manifest.segments) {
+      SegmentInfo info{segment.id, segment.rows(), 0, 0, segment.sealed};
+      for (const auto& block : segment.blocks) info.bytes += block.file.identity.length;
+      out.push_back(info);
+    }
+    return out;
+  }
+  [[nodiscard]] Stats stats() const {
+    const auto now = view();
+    const auto& manifest = now->version().manifest;
+    Stats out;
+    out.documents = now->count();
+    out.segments = manifest.segments.size();
+    out.version = manifest.number;
+    out.versions = manifest.retained.size() + 1;
+    out.memtable_documents = now->rows().memtable_rows();
+    out.resident = out.memtable_documents == 0 ? 0 : now->rows().memtable()->bytes();
+    for (const auto& segment : manifest.segments)
+      for (const auto& block : segment.blocks) (block.type == detail::BlockType::scalar ? out.bytes.scalar : out.bytes.vector_index) += block.file.identity.length;
+    for (const auto& run : manifest.id_runs) out.bytes.ids += run.identity.length;
+    for (const auto& file : state_->store()->list())
+      if (detail::parse_manifest_name(file.name)) out.bytes.manifests += file.size;
+    out.bytes.total = out.bytes.scalar + out.bytes.vector_index + out.bytes.ids + out.bytes.manifests;
+    return out;
+  }
+  /// Checks the files of every retained version; damage is in the report, not thrown. Unflushed documents are not looked at.
+  [[nodiscard]] VerifyReport verify(VerifyLevel level = VerifyLevel::full) const {
+    (void)view();
+    return detail::Verifier<P>(*state_->store(), level).run();
+  }
+
+ private:
+  using State = detail::CollectionState<P>;
+  explicit Collection(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+  [[nodiscard]] static Collection make(const std::filesystem::path& path, const Schema& schema, const CreateOptions<P>& options) {
+    if (options.segment_rows == 0) detail::fail(Errc::invalid_argument, path, "segment_rows must be at least 1");
+    if (options.retain.versions == 0) detail::fail(Errc::invalid_argument, path, "retain.versions must be at least 1");
+    if (options.retain.age.count() < 0) detail::fail(Errc::invalid_argument, path, "retain.age must not be negative");
+    auto store = std::make_shared<typename P::Store>(P::create_store(path, options.storage));
+    const auto refuse = [&] {
+      if (!detail::manifest_numbers<P>(*store).empty()) detail::fail(Errc::already_exists, path, "there is a collection here already; open it, or choose another folder");
+    };
+    refuse();
+    auto lock = store->lock_for_writing();
+    refuse();  // another process may have been faster
+    detail::require_no_orphans<P>(*store);
+    detail::Version first;
+    first.number = 1;
+    first.store_id = detail::random_file_id();
+    first.time = detail::now_microseconds();
+    first.schema = schema;
+    first.next_doc_id = first.next_segment = first.next_block = first.next_run = 1;
+    first.flush_bytes = options.flush_bytes;
+    first.segment_rows = options.segment_rows;
+    first.retain_versions = options.retain.versions;
+    first.retain_age_seconds = options.retain.age.count();
+    first.library_version = library_version;
+    for (const auto& file : store->list())
+      if (detail::is_temporary_name(file.name)) store->remove(file.name);
+    const auto bytes = detail::publish_manifest<P>(*store, first);
+    auto version = detail::open_version<P>(store, std::move(first), bytes, nullptr);
+    return Collection(std::make_unique<State>(std::move(store), std::move(lock), std::move(version), true));
+  }
+
+  [[nodiscard]] State& state() const {
+    if (!state_) detail::fail(Errc::closed, "the collection was moved from");
+    return *state_;
+  }
+  [[nodiscard]] std::shared_ptr<const detail::View<P>> view() const { return state().view(); }
+  void close_quietly() noexcept {
+    try {
+      close();
+    } catch (...) {
+    }
+  }
+
+  std::unique_ptr<State> state_;
+};
+
+template <StoragePolicy P>
+Segment<P> Segment<P>::open(const std::filesystem::path& path, SegmentId id, const typename P::Options& options) {
+  auto store = std::make_shared<typename P::Store>(P::open_store(path, options, OpenMode::read_only));
+  const auto version = detail::open_newest<P>(store);
+  std::size_t first = 0;
+  for (const auto& segment : version->manifest.segments) {
+    const auto count = detail::part_files(version->manifest.schema, segment).size();
+    if (segment.id == id) {
+      const auto begin = version->parts.begin() + static_cast<std::ptrdiff_t>(first);
+      return Segment(store, std::make_shared<const Schema>(version->manifest.schema), id, {begin, begin + static_cast<std::ptrdiff_t>(count)});
+    }
+    first += count;
+  }
+  detail::fail(Errc::not_found, path, "there is no segment " + std::to_string(id.value) + "; segments() lists those that are");
+}
+
+}  // namespace quiver

@@ -1,0 +1,81 @@
+// Memory -> blocks -> a new version: the publish order that every durable promise rests on.
+#pragma once
+
+#include <quiver/collection/recovery.hpp>
+#include <quiver/columns/writer.hpp>
+
+#include <chrono>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace quiver::detail {
+
+[[nodiscard]] inline std::int64_t now_microseconds() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+/// The versions that stay listed once `next` is the newest: the newest `versions` with it, those younger than the age, and always the one before.
+[[nodiscard]] inline std::vector<RetainedVersion> retained_after(const Version& before, std::int64_t now, std::uint64_t versions, std::int64_t age_seconds) {
+  auto all = before.retained;
+  all.push_back({before.number, before.time, before.documents});
+  std::vector<RetainedVersion> kept;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto newer = all.size() - i;  // versions newer than this one, `next` included
+    const bool young = age_seconds > 0 && now - all[i].time < age_seconds * 1'000'000;
+    if (newer == 1 || newer < versions || young) kept.push_back(all[i]);
+  }
+  return kept;
+}
+
+/// Publishes a manifest: durable, then visible.
+template <WritableStoragePolicy P>
+std::uint64_t publish_manifest(typename P::Store& store, const Version& version) {
+  const auto bytes = encode_version(version);
+  auto draft = store.create(manifest_name(version.number));
+  draft.append(bytes);
+  store.publish(std::move(draft));
+  return bytes.size();
+}
+
+/// Writes the first `rows` rows of the memtable as blocks and an id run, and makes `next`, which begins as a copy of the current version, name them.
+/// Everything is drafted before anything is published, so an error on the way leaves the store as it was.
+template <WritableStoragePolicy P>
+[[nodiscard]] std::vector<typename P::Draft> draft_flush(typename P::Store& store, const Memtable& memtable, std::uint64_t rows, Version& next) {
+  std::vector<typename P::Draft> drafts;
+  const auto draft = [&](std::string name, auto&& write) {
+    drafts.push_back(store.create(name));
+    return FileRef{std::move(name), write(drafts.back())};
+  };
+  for (std::uint64_t first = 0; first < rows;) {
+    if (next.segments.empty() || next.segments.back().sealed) next.segments.push_back({SegmentId{next.next_segment++}, false, {}});
+    auto& segment = next.segments.back();
+    const auto room = next.segment_rows - segment.rows();
+    const auto count = std::min(rows - first, room);
+    const auto base = BlockRef{BlockType::scalar, {}, {}, count, memtable.doc_id(first), memtable.doc_id(first + count - 1)};
+
+    auto scalar = base;
+    scalar.file = draft(block_name({segment.id, next.next_block++, BlockType::scalar}),
+                        [&](auto& to) { return write_scalar_block(to, next.schema, memtable, first, count); });
+    segment.blocks.push_back(std::move(scalar));
+    for (std::size_t i = 0; i < next.schema.vectors().size(); ++i) {
+      const auto& field = next.schema.vectors()[i];
+      auto block = base;
+      block.type = BlockType::vector_index;
+      block.field = field.name();
+      block.file = draft(block_name({segment.id, next.next_block++, BlockType::vector_index}), [&](auto& to) {
+        return write_flat_block(to, field.metric(), field.dimension(), count, [&](std::uint64_t row) { return memtable.vector(i, first + row).data(); });
+      });
+      segment.blocks.push_back(std::move(block));
+    }
+    segment.sealed = count == room;
+    first += count;
+  }
+  std::vector<std::pair<std::uint64_t, DocId>> entries;
+  entries.reserve(static_cast<std::size_t>(rows));
+  for (std::uint64_t row = 0; row < rows; ++row) entries.emplace_back(fingerprint(memtable.key(row)), memtable.doc_id(row));
+  next.id_runs.push_back(draft(run_name(next.next_run++), [&](auto& to) { return write_id_run(to, std::move(entries)); }));
+  return drafts;
+}
+
+}  // namespace quiver::detail

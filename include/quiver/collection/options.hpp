@@ -1,0 +1,78 @@
+// How a collection is created and opened, and what it tells of itself.
+#pragma once
+
+#include <quiver/core/error.hpp>
+#include <quiver/storage/policy.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace quiver {
+
+/// Which versions are kept: the newest `versions`, and any that are younger than `age`. The one before the newest is always kept.
+struct Retain {
+  std::uint64_t versions = 2;
+  std::chrono::seconds age{0};
+};
+
+template <StoragePolicy P>
+struct CreateOptions {
+  typename P::Options storage = {};
+  std::size_t flush_bytes = std::size_t{64} << 20;  ///< a batch that finds more than this in memory flushes first
+  std::size_t segment_rows = 1'000'000;             ///< a segment with as many rows is sealed; at least 1
+  Retain retain = {};
+};
+
+template <StoragePolicy P>
+struct OpenOptions {
+  OpenMode mode = P::caps.writable ? OpenMode::read_write : OpenMode::read_only;
+  typename P::Options storage = {};
+  std::optional<std::uint64_t> at_version = {};  ///< the flushed state of that version, read-only; not retained: not_found
+};
+
+/// One version of a collection: every flush makes one.
+struct VersionInfo {
+  std::uint64_t number = 0;
+  std::chrono::sys_time<std::chrono::microseconds> time = {};
+  std::uint64_t documents = 0;
+};
+
+/// Counts and sizes of one moment.
+struct Stats {
+  std::uint64_t documents = 0;
+  std::uint64_t deleted = 0;
+  std::uint64_t segments = 0;
+  std::uint64_t version = 0;
+  std::uint64_t versions = 0;
+  std::uint64_t memtable_documents = 0;  ///< not flushed yet
+  std::uint64_t resident = 0;            ///< bytes of documents held in memory until the next flush
+  struct {
+    std::uint64_t scalar = 0, scalar_index = 0, vector_index = 0, vector_quant = 0, ids = 0, deletes = 0, wal = 0, manifests = 0, total = 0;
+  } bytes = {};  ///< of files, by kind
+};
+
+/// How much `verify` reads.
+enum class VerifyLevel {
+  directory,  ///< manifests, and the identity, footer and directory of every file
+  full        ///< besides, every chunk of every file against its checksum, and every key against the id runs
+};
+
+/// One thing that is wrong.
+struct Problem {
+  Errc code = Errc::corruption;
+  std::filesystem::path path = {};
+  std::optional<std::uint64_t> offset = {};
+  std::string what = {};
+};
+
+struct VerifyReport {
+  [[nodiscard]] bool ok() const noexcept { return problems.empty(); }
+  std::vector<Problem> problems = {};
+  std::uint64_t files = 0;  ///< looked at
+  std::uint64_t bytes = 0;  ///< of those files
+};
+
+}  // namespace quiver

@@ -1,0 +1,111 @@
+// Finding the state of a store: the highest manifest, the versions that are kept, and what is proven garbage.
+#pragma once
+
+#include <quiver/collection/view.hpp>
+#include <quiver/manifest/codec.hpp>
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace quiver::detail {
+
+/// A manifest as it was read.
+struct ReadManifest {
+  Version version;
+  std::uint64_t bytes = 0;
+};
+
+/// Reads manifest `number`; the number within must be the one of its name.
+template <StoragePolicy P>
+[[nodiscard]] ReadManifest read_manifest(const typename P::Store& store, std::uint64_t number) {
+  const auto name = manifest_name(number);
+  const auto bytes = store.read_small(name);
+  auto version = decode_version(bytes, store.path() / name);
+  if (version.number != number) fail(Errc::corruption, store.path() / name, "this is the manifest of version " + std::to_string(version.number) + " under another name");
+  return {std::move(version), bytes.size()};
+}
+
+/// The numbers of all manifests in the store, ascending.
+template <StoragePolicy P>
+[[nodiscard]] std::vector<std::uint64_t> manifest_numbers(const typename P::Store& store) {
+  std::vector<std::uint64_t> out;
+  for (const auto& file : store.list())
+    if (const auto number = parse_manifest_name(file.name)) out.push_back(*number);
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+/// A store without a manifest is a create() that was cut short, unless published files of ours are in it.
+template <StoragePolicy P>
+void require_no_orphans(const typename P::Store& store) {
+  for (const auto& file : store.list())
+    if (is_data_file_name(file.name))
+      fail(Errc::corruption, store.path() / file.name, "the folder holds data files but no manifest; nothing was changed, restore the manifest from a backup");
+}
+
+/// The newest version, opened. not_found: there is no collection. While a writer of another process prunes, the look-up starts again.
+template <StoragePolicy P>
+[[nodiscard]] std::shared_ptr<const OpenVersion<P>> open_newest(const std::shared_ptr<typename P::Store>& store, const OpenVersion<P>* before = nullptr) {
+  for (std::uint64_t last = 0;;) {
+    const auto numbers = manifest_numbers<P>(*store);
+    if (numbers.empty()) {
+      require_no_orphans<P>(*store);
+      fail(Errc::not_found, store->path(), "there is no collection here; create one first");
+    }
+    const auto newest = numbers.back();
+    try {
+      auto manifest = read_manifest<P>(*store, newest);
+      return open_version<P>(store, std::move(manifest.version), manifest.bytes, before);
+    } catch (const Error&) {
+      // Only a manifest that grew old meanwhile excuses a missing file; the same number twice is the store's own fault.
+      if (newest == last || manifest_numbers<P>(*store).back() == newest) throw;
+      last = newest;
+    }
+  }
+}
+
+/// Version `number`, if the newest manifest keeps it.
+template <StoragePolicy P>
+[[nodiscard]] std::shared_ptr<const OpenVersion<P>> open_at(const std::shared_ptr<typename P::Store>& store, std::uint64_t number) {
+  const auto newest = open_newest<P>(store);
+  if (newest->manifest.number == number) return newest;
+  const auto& kept = newest->manifest.retained;
+  if (std::none_of(kept.begin(), kept.end(), [&](const auto& v) { return v.number == number; }))
+    fail(Errc::not_found, store->path(), "version " + std::to_string(number) + " is not retained; versions() lists those that are");
+  auto manifest = read_manifest<P>(*store, number);
+  if (manifest.version.store_id != newest->manifest.store_id) fail(Errc::corruption, store->path() / manifest_name(number), "this manifest belongs to another collection");
+  return open_version<P>(store, std::move(manifest.version), manifest.bytes, newest.get());
+}
+
+inline void add_names(const Version& version, std::set<std::string>& to) {
+  for (const auto& segment : version.segments)
+    for (const auto& block : segment.blocks) to.insert(block.file.name);
+  for (const auto& run : version.id_runs) to.insert(run.name);
+}
+
+/// Removes what no retained version names: leftovers of writers that died. Nothing is removed unless every retained manifest could be read.
+/// REQUIRES: the writer's lock is held and `newest` has verified.
+template <WritableStoragePolicy P>
+void collect_garbage(typename P::Store& store, const Version& newest) {
+  std::set<std::string> named;
+  add_names(newest, named);
+  std::set<std::uint64_t> kept{newest.number};
+  for (const auto& version : newest.retained) {
+    try {
+      add_names(read_manifest<P>(store, version.number).version, named);
+      kept.insert(version.number);
+    } catch (const Error&) {
+      return;
+    }
+  }
+  for (const auto& file : store.list()) {
+    const auto number = parse_manifest_name(file.name);
+    const bool garbage = is_temporary_name(file.name) || (number && !kept.contains(*number)) || (is_data_file_name(file.name) && !named.contains(file.name));
+    if (garbage) store.remove(file.name);
+  }
+}
+
+}  // namespace quiver::detail

@@ -1,0 +1,111 @@
+// Checking a whole collection: every manifest, file and reference.
+#pragma once
+
+#include <quiver/collection/recovery.hpp>
+
+#include <set>
+#include <string>
+#include <utility>
+
+namespace quiver::detail {
+
+/// Collects what is wrong instead of stopping at the first problem.
+template <StoragePolicy P>
+class Verifier {
+ public:
+  Verifier(const typename P::Store& store, VerifyLevel level) : store_(store), level_(level) {}
+
+  /// Looks at every retained version, from the newest.
+  [[nodiscard]] VerifyReport run() {
+    guarded(store_.path(), [&] {
+      const auto numbers = manifest_numbers<P>(store_);
+      if (numbers.empty()) {
+        require_no_orphans<P>(store_);
+        if (!store_.path().empty()) fail(Errc::not_found, store_.path(), "there is no collection here");
+        return;
+      }
+      const auto newest = check_version(numbers.back());
+      if (!newest) return;
+      for (const auto& older : newest->retained) check_version(older.number, &newest->store_id);
+    });
+    return std::move(report_);
+  }
+
+ private:
+  template <class Check>
+  void guarded(const std::filesystem::path& path, Check&& check) {
+    try {
+      check();
+    } catch (const Error& e) {
+      report_.problems.push_back({e.code(), e.path().empty() ? path : e.path(), e.offset(), e.what()});
+    }
+  }
+  std::optional<Version> check_version(std::uint64_t number, const FileId* store_id = nullptr) {
+    std::optional<Version> out;
+    guarded(store_.path() / manifest_name(number), [&] {
+      ++report_.files;
+      auto manifest = read_manifest<P>(store_, number);
+      report_.bytes += manifest.bytes;
+      if (store_id != nullptr && manifest.version.store_id != *store_id) fail(Errc::corruption, store_.path() / manifest_name(number), "this manifest belongs to another collection");
+      out = std::move(manifest.version);
+    });
+    if (out) check_files(*out);
+    return out;
+  }
+  void check_files(const Version& version) {
+    std::vector<std::shared_ptr<const Part<P>>> parts;
+    bool whole = true;
+    for (const auto& segment : version.segments) {
+      for (const auto& files : part_files(version.schema, segment)) {
+        const auto problems = report_.problems.size();
+        check_block(files.scalar, BlockKind::scalar);
+        for (const auto& file : files.vectors) check_block(file, BlockKind::vector_index);
+        whole = whole && report_.problems.size() == problems;
+        if (whole) guarded(files.scalar.name, [&] { parts.push_back(std::make_shared<const Part<P>>(store_, version.schema, files)); });
+        whole = whole && report_.problems.size() == problems;
+      }
+    }
+    for (const auto& run : version.id_runs) whole = check_block(run, BlockKind::id_run) && whole;
+    if (whole && level_ == VerifyLevel::full) check_keys(version, std::move(parts));
+  }
+  /// One file by itself; each is looked at once, however many versions name it.
+  bool check_block(const FileRef& file, BlockKind kind) {
+    if (!seen_.insert(file.name).second) return !broken_.contains(file.name);
+    const auto problems = report_.problems.size();
+    guarded(store_.path() / file.name, [&] {
+      ++report_.files;
+      report_.bytes += file.identity.length;
+      auto scope = store_.read_scope();
+      const Block<typename P::Reader> block(open_named_file<P>(store_, file), scope, file.identity, kind);
+      if (level_ == VerifyLevel::full) block.verify(scope);
+    });
+    if (report_.problems.size() == problems) return true;
+    broken_.insert(file.name);
+    return false;
+  }
+  /// Every row's key must lead back to it through the id runs, and every column must decode.
+  void check_keys(const Version& version, typename Rows<P>::Parts parts) {
+    guarded(store_.path(), [&] {
+      auto scope = store_.read_scope();
+      std::vector<std::unique_ptr<const IdRun<typename P::Reader>>> runs;
+      for (const auto& file : version.id_runs) runs.push_back(std::make_unique<const IdRun<typename P::Reader>>(open_named_file<P>(store_, file), scope, file.identity));
+      const Projection all(version.schema, {}, true);
+      const Rows<P> rows(std::move(parts), nullptr, 0);
+      for (std::uint64_t ordinal = 0; ordinal < rows.size(); ++ordinal) {
+        scope.renew();
+        const auto document = rows.read(scope, version.schema, all, ordinal);
+        const auto print = fingerprint(document.key());
+        bool found = false;
+        for (auto run = runs.rbegin(); run != runs.rend() && !found; ++run) found = (*run)->find(scope, print, [&](DocId id) { return id == document.id(); });
+        if (!found) fail(Errc::corruption, store_.path(), "the id runs of version " + std::to_string(version.number) + " do not know key '" + document.key() + "'");
+      }
+    });
+  }
+
+  const typename P::Store& store_;
+  VerifyLevel level_;
+  VerifyReport report_;
+  std::set<std::string> seen_, broken_;
+};
+
+}  // namespace quiver::detail

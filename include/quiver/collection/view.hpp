@@ -1,0 +1,127 @@
+// One moment of a collection: an immutable version and the memtable's rows published so far.
+#pragma once
+
+#include <quiver/collection/options.hpp>
+#include <quiver/ids/run.hpp>
+#include <quiver/manifest/version.hpp>
+#include <quiver/segment/rows.hpp>
+
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace quiver::detail {
+
+/// The files of one version, opened. Immutable and shared; parts and runs are shared with the versions before and after.
+template <StoragePolicy P>
+struct OpenVersion {
+  using Run = IdRun<typename P::Reader>;
+
+  std::shared_ptr<typename P::Store> store;
+  Version manifest;
+  std::uint64_t manifest_bytes = 0;
+  typename Rows<P>::Parts parts;                 // of all segments, in doc-id order
+  std::vector<std::shared_ptr<const Run>> runs;  // oldest first
+};
+
+/// The blocks of a segment, cut into flushes. The manifest's codec has shown that their order and number fit the schema.
+[[nodiscard]] inline std::vector<PartFiles> part_files(const Schema& schema, const SegmentRef& segment) {
+  std::vector<PartFiles> out;
+  const auto step = 1 + schema.vectors().size();
+  for (std::size_t at = 0; at + step <= segment.blocks.size(); at += step) {
+    const auto& scalar = segment.blocks[at];
+    PartFiles files{scalar.file, {}, scalar.rows, scalar.first, scalar.last};
+    for (std::size_t i = 1; i < step; ++i) files.vectors.push_back(segment.blocks[at + i].file);
+    out.push_back(std::move(files));
+  }
+  return out;
+}
+
+/// Opens what `manifest` names, taking over from `before` what it has open already.
+template <StoragePolicy P>
+[[nodiscard]] std::shared_ptr<const OpenVersion<P>> open_version(std::shared_ptr<typename P::Store> store, Version manifest, std::uint64_t manifest_bytes, const OpenVersion<P>* before) {
+  auto out = std::make_shared<OpenVersion<P>>();
+  out->manifest_bytes = manifest_bytes;
+  std::size_t known = 0;
+  for (const auto& segment : manifest.segments) {
+    for (const auto& files : part_files(manifest.schema, segment)) {
+      if (before != nullptr && known < before->parts.size() && before->parts[known]->id() == files.scalar.identity.id) out->parts.push_back(before->parts[known++]);
+      else out->parts.push_back(std::make_shared<const Part<P>>(*store, manifest.schema, files));
+    }
+  }
+  for (std::size_t i = 0; i < manifest.id_runs.size(); ++i) {
+    if (before != nullptr && i < before->runs.size() && before->manifest.id_runs[i] == manifest.id_runs[i]) {
+      out->runs.push_back(before->runs[i]);
+      continue;
+    }
+    auto scope = store->read_scope();
+    out->runs.push_back(std::make_shared<const IdRun<typename P::Reader>>(open_named_file<P>(*store, manifest.id_runs[i]), scope, manifest.id_runs[i].identity));
+  }
+  out->manifest = std::move(manifest);
+  out->store = std::move(store);
+  return out;
+}
+
+/// What readers hold: one object behind one pointer, replaced per batch. Immutable; any number of threads.
+template <StoragePolicy P>
+class View {
+ public:
+  using Scope = typename P::ReadScope;
+
+  View(std::shared_ptr<const OpenVersion<P>> version, std::shared_ptr<const Memtable> memtable, std::uint64_t memtable_rows)
+      : version_(std::move(version)), rows_(version_->parts, std::move(memtable), memtable_rows) {}
+
+  [[nodiscard]] const OpenVersion<P>& version() const noexcept { return *version_; }
+  [[nodiscard]] const std::shared_ptr<const OpenVersion<P>>& version_pointer() const noexcept { return version_; }
+  [[nodiscard]] const Schema& schema() const noexcept { return version_->manifest.schema; }
+  [[nodiscard]] const Rows<P>& rows() const noexcept { return rows_; }
+  [[nodiscard]] Scope scope() const { return std::as_const(*version_->store).read_scope(); }
+
+  /// The ordinal of a key's document. O(runs x log n); a hit in a run is verified against the key column.
+  [[nodiscard]] std::optional<std::uint64_t> find(Scope& scope, std::string_view key, std::uint64_t print) const {
+    if (rows_.memtable_rows() != 0) {
+      if (const auto row = rows_.memtable()->find(key, print, rows_.memtable_rows())) return rows_.size() - rows_.memtable_rows() + *row;
+    }
+    return find_flushed(scope, key, print);
+  }
+  [[nodiscard]] std::optional<std::uint64_t> find_flushed(Scope& scope, std::string_view key, std::uint64_t print) const {
+    std::optional<std::uint64_t> found;
+    for (auto run = version_->runs.rbegin(); run != version_->runs.rend() && !found; ++run) {
+      (*run)->find(scope, print, [&](DocId id) {
+        const auto ordinal = rows_.find(scope, id);
+        if (!ordinal || rows_.key(scope, *ordinal) != key) return false;
+        found = ordinal;
+        return true;
+      });
+    }
+    return found;
+  }
+  [[nodiscard]] std::optional<Document> fetch(std::string_view key, const FieldNames& names) const {
+    check_key(key);
+    const Projection fields(schema(), names, true);
+    auto scope = this->scope();
+    const auto ordinal = find(scope, key, fingerprint(key));
+    if (!ordinal) return std::nullopt;
+    return rows_.read(scope, schema(), fields, *ordinal);
+  }
+  [[nodiscard]] std::optional<Document> fetch(DocId id, const FieldNames& names) const {
+    const Projection fields(schema(), names, true);
+    auto scope = this->scope();
+    const auto ordinal = rows_.find(scope, id);
+    if (!ordinal) return std::nullopt;
+    return rows_.read(scope, schema(), fields, *ordinal);
+  }
+  [[nodiscard]] SearchResult search(const SearchRequest& request) const {
+    auto scope = this->scope();
+    return rows_.search(scope, schema(), request);
+  }
+  [[nodiscard]] std::vector<SearchResult> search_batch(const SearchBatchRequest& request) const { return rows_.search_batch(*version_->store, schema(), request); }
+  [[nodiscard]] std::uint64_t count() const noexcept { return rows_.size(); }
+
+ private:
+  std::shared_ptr<const OpenVersion<P>> version_;
+  Rows<P> rows_;
+};
+
+}  // namespace quiver::detail

@@ -1,0 +1,113 @@
+// One flush of a segment, opened: its SCALAR block and, per vector field, its VECTOR_INDEX block.
+#pragma once
+
+#include <quiver/columns/materialize.hpp>
+#include <quiver/columns/reader.hpp>
+#include <quiver/index/flat.hpp>
+#include <quiver/schema/schema.hpp>
+#include <quiver/storage/policy.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace quiver::detail {
+
+/// The fields of a request, resolved against a schema once: ordinals of schema.fields() and schema.vectors().
+struct Projection {
+  std::vector<std::size_t> scalars;
+  std::vector<std::size_t> vectors;
+
+  /// Empty names: every field, vectors only if `with_vectors`. An unknown name is invalid_argument.
+  Projection(const Schema& schema, const FieldNames& names, bool with_vectors) {
+    if (names.is_none()) return;
+    if (names.empty()) {
+      for (std::size_t i = 0; i < schema.fields().size(); ++i) scalars.push_back(i);
+      for (std::size_t i = 0; with_vectors && i < schema.vectors().size(); ++i) vectors.push_back(i);
+      return;
+    }
+    for (const auto& name : names.names()) {
+      if (const auto* field = schema.find(name)) scalars.push_back(static_cast<std::size_t>(field - schema.fields().data()));
+      else if (const auto* vector = schema.find_vector(name)) vectors.push_back(static_cast<std::size_t>(vector - schema.vectors().data()));
+      else fail(Errc::invalid_argument, "there is no field '" + std::string(name) + "' in the schema");
+    }
+  }
+};
+
+/// The vector field that a search names, by ordinal; invalid_argument if there is none of that name.
+[[nodiscard]] inline std::size_t vector_ordinal(const Schema& schema, std::string_view name) {
+  const auto* field = schema.find_vector(name);
+  if (field == nullptr) fail(Errc::invalid_argument, "there is no vector field '" + std::string(name) + "' in the schema");
+  return static_cast<std::size_t>(field - schema.vectors().data());
+}
+
+/// What one flush left: a SCALAR block, and per vector field, in schema order, a VECTOR_INDEX block of the same rows.
+struct PartFiles {
+  FileRef scalar;
+  std::vector<FileRef> vectors;
+  std::uint64_t rows = 0;
+  DocId first, last;
+};
+
+/// Opens a file that a manifest names: if it is not there, that is corruption, not absence.
+template <StoragePolicy P>
+[[nodiscard]] typename P::Reader open_named_file(const typename P::Store& store, const FileRef& file) {
+  try {
+    return store.open(file.name, file.identity);
+  } catch (const Error& e) {
+    if (e.code() == Errc::not_found) fail(Errc::corruption, store.path() / file.name, "the manifest names this file and it is not there; restore it from a backup");
+    throw;
+  }
+}
+
+/// Immutable once opened; shared by every version that names it. Any number of threads, each with a scope of its own.
+template <StoragePolicy P>
+class Part {
+ public:
+  using Scope = typename P::ReadScope;
+
+  Part(const typename P::Store& store, const Schema& schema, const PartFiles& files)
+      : rows_(files.rows), first_(files.first), last_(files.last), id_(files.scalar.identity.id), scalars_(open_scalars(store, schema, files.scalar)) {
+    auto scope = store.read_scope();
+    vectors_.reserve(files.vectors.size());
+    for (std::size_t i = 0; i < schema.vectors().size(); ++i) {
+      const auto& file = files.vectors[i];
+      const auto& field = schema.vectors()[i];
+      vectors_.emplace_back(open_named_file<P>(store, file), scope, file.identity, field.metric(), field.dimension(), rows_);
+    }
+    if (scalars_.rows() != rows_) fail(Errc::corruption, scalars_.reader().path(), "the block holds " + std::to_string(scalars_.rows()) + " rows, the manifest speaks of " + std::to_string(rows_));
+    const auto groups = scalars_.groups();
+    if (groups.front().first_doc_id != first_ || groups.back().last_doc_id != last_)
+      fail(Errc::corruption, scalars_.reader().path(), "the block's doc ids are not those that the manifest names");
+  }
+
+  [[nodiscard]] std::uint64_t rows() const noexcept { return rows_; }
+  [[nodiscard]] DocId first() const noexcept { return first_; }
+  [[nodiscard]] DocId last() const noexcept { return last_; }
+  /// The id of the SCALAR block's file: parts with one id are one part.
+  [[nodiscard]] FileId id() const noexcept { return id_; }
+  [[nodiscard]] const ScalarBlock<typename P::Reader>& scalars() const noexcept { return scalars_; }
+  [[nodiscard]] const FlatBlock<typename P::Reader>& vectors(std::size_t field) const noexcept { return vectors_[field]; }
+  [[nodiscard]] std::size_t vector_fields() const noexcept { return vectors_.size(); }
+
+  /// Appends the projected fields of a row to a document.
+  void read(Scope& scope, const Schema& schema, const Projection& fields, std::uint64_t row, Document& to) const {
+    for (const auto i : fields.scalars) append_cell(to, schema.fields()[i].name(), scalars_.cell(scope, i, row));
+    for (const auto i : fields.vectors) append_vector(to, schema.vectors()[i].name(), vectors_[i].row(scope, row));
+  }
+
+ private:
+  static ScalarBlock<typename P::Reader> open_scalars(const typename P::Store& store, const Schema& schema, const FileRef& file) {
+    auto scope = store.read_scope();
+    return {open_named_file<P>(store, file), scope, file.identity, schema};
+  }
+
+  std::uint64_t rows_;
+  DocId first_, last_;
+  FileId id_;
+  ScalarBlock<typename P::Reader> scalars_;
+  std::vector<FlatBlock<typename P::Reader>> vectors_;
+};
+
+}  // namespace quiver::detail

@@ -1,0 +1,149 @@
+// A sequence of parts, and after them a memtable, read as one run of rows in doc-id order: what a segment, a snapshot and a collection search.
+#pragma once
+
+#include <quiver/core/parallel.hpp>
+#include <quiver/segment/memtable.hpp>
+#include <quiver/segment/part.hpp>
+#include <quiver/segment/request.hpp>
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+namespace quiver::detail {
+
+/// Immutable; any number of threads. Ordinals count the rows of all parts in order, then those of the memtable, so ties by ordinal are ties by doc id.
+template <StoragePolicy P>
+class Rows {
+ public:
+  using Scope = typename P::ReadScope;
+  using Parts = std::vector<std::shared_ptr<const Part<P>>>;
+
+  Rows(Parts parts, std::shared_ptr<const Memtable> memtable, std::uint64_t memtable_rows)
+      : parts_(std::move(parts)), memtable_(std::move(memtable)), memtable_rows_(memtable_rows) {
+    starts_.reserve(parts_.size() + 1);
+    starts_.push_back(0);
+    for (const auto& part : parts_) starts_.push_back(starts_.back() + part->rows());
+  }
+
+  [[nodiscard]] const Parts& parts() const noexcept { return parts_; }
+  [[nodiscard]] const std::shared_ptr<const Memtable>& memtable() const noexcept { return memtable_; }
+  [[nodiscard]] std::uint64_t memtable_rows() const noexcept { return memtable_rows_; }
+  [[nodiscard]] std::uint64_t size() const noexcept { return starts_.back() + memtable_rows_; }
+
+  /// The ordinal of a document, in O(log parts + log groups + log rows).
+  [[nodiscard]] std::optional<std::uint64_t> find(Scope& scope, DocId id) const {
+    if (memtable_rows_ != 0 && id >= memtable_->doc_id(0)) {
+      const auto row = id.value - memtable_->doc_id(0).value;
+      return row < memtable_rows_ ? std::optional(starts_.back() + row) : std::nullopt;
+    }
+    const auto part = std::partition_point(parts_.begin(), parts_.end(), [&](const auto& p) { return p->last() < id; });
+    if (part == parts_.end() || id < (*part)->first()) return std::nullopt;
+    const auto row = (*part)->scalars().find_doc_id(scope, id);
+    if (!row) return std::nullopt;
+    return starts_[static_cast<std::size_t>(part - parts_.begin())] + *row;
+  }
+  [[nodiscard]] DocId doc_id(Scope& scope, std::uint64_t ordinal) const {
+    const auto part = part_of(ordinal);
+    return part == parts_.size() ? memtable_->doc_id(ordinal - starts_.back()) : parts_[part]->scalars().doc_id(scope, ordinal - starts_[part]);
+  }
+  /// The view lives until the scope is renewed.
+  [[nodiscard]] std::string_view key(Scope& scope, std::uint64_t ordinal) const {
+    const auto part = part_of(ordinal);
+    return part == parts_.size() ? memtable_->key(ordinal - starts_.back()) : parts_[part]->scalars().key(scope, ordinal - starts_[part]);
+  }
+
+  /// The document at an ordinal, with the projected fields. Renews nothing.
+  [[nodiscard]] Document read(Scope& scope, const Schema& schema, const Projection& fields, std::uint64_t ordinal) const {
+    Document document{key(scope, ordinal)};
+    DocumentAccess::set_id(document, doc_id(scope, ordinal));
+    read_fields(scope, schema, fields, ordinal, document);
+    return document;
+  }
+  void read_fields(Scope& scope, const Schema& schema, const Projection& fields, std::uint64_t ordinal, Document& to) const {
+    const auto part = part_of(ordinal);
+    if (part != parts_.size()) return parts_[part]->read(scope, schema, fields, ordinal - starts_[part], to);
+    const auto row = ordinal - starts_.back();
+    for (const auto i : fields.scalars) append_cell(to, schema.fields()[i].name(), memtable_->cell(i, row));
+    for (const auto i : fields.vectors) append_vector(to, schema.vectors()[i].name(), memtable_->vector(i, row));
+  }
+
+  /// Exact search: every row is looked at once. Complexity O(rows x dimension). Renews the scope.
+  [[nodiscard]] SearchResult search(Scope& scope, const Schema& schema, const SearchRequest& request) const {
+    const auto field = vector_ordinal(schema, request.field);
+    const auto& vector = schema.vectors()[field];
+    check_query(vector, request.query.floats());
+    const Projection fields(schema, request.fields, false);
+    const FlatQuery query(vector.metric(), request.query.floats());
+    TopK best(std::min<std::uint64_t>(request.k, size()));
+    if (best.k() != 0) {
+      for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i]->vectors(field).search(scope, query, starts_[i], best);
+      if (memtable_rows_ != 0) memtable_->for_each_flat(field, memtable_rows_, [&](std::uint64_t first, const FlatRows& rows) { flat_scan(query, rows, starts_.back() + first, best); });
+    }
+    return answer(scope, schema, vector, fields, best);
+  }
+
+  /// As search() of each query, answer for answer the same; tiles of queries share a pass, tiles run on `threads` threads.
+  [[nodiscard]] std::vector<SearchResult> search_batch(const typename P::Store& store, const Schema& schema, const SearchBatchRequest& request) const {
+    const auto field = vector_ordinal(schema, request.field);
+    const auto& vector = schema.vectors()[field];
+    const auto all = request.queries.floats();
+    if (all.size() % vector.dimension() != 0)
+      fail(Errc::dimension_mismatch, "field '" + vector.name() + "' has " + std::to_string(vector.dimension()) + " dimensions, " + std::to_string(all.size()) + " numbers are no whole number of queries");
+    const auto count = all.size() / vector.dimension();
+    for (std::size_t i = 0; i < count; ++i) check_query(vector, all.subspan(i * vector.dimension(), vector.dimension()));
+    const Projection fields(schema, request.fields, false);
+
+    std::vector<SearchResult> results(count);
+    constexpr std::size_t tile = 32;
+    const auto wanted = std::min<std::uint64_t>(request.k, size());
+    parallel_for((count + tile - 1) / tile, request.threads, [&](std::size_t t) {
+      auto scope = store.read_scope();
+      const auto first = t * tile;
+      const auto here = std::min(tile, count - first);
+      std::vector<FlatQuery> queries;
+      std::vector<TopK> best;
+      for (std::size_t i = 0; i < here; ++i) {
+        queries.emplace_back(vector.metric(), all.subspan((first + i) * vector.dimension(), vector.dimension()));
+        best.emplace_back(wanted);
+      }
+      if (wanted != 0) {
+        for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i]->vectors(field).search_batch(scope, queries, starts_[i], best);
+        if (memtable_rows_ != 0)
+          memtable_->for_each_flat(field, memtable_rows_, [&](std::uint64_t f, const FlatRows& rows) { flat_scan_batch(queries, rows, starts_.back() + f, best); });
+      }
+      for (std::size_t i = 0; i < here; ++i) results[first + i] = answer(scope, schema, vector, fields, best[i]);
+    });
+    return results;
+  }
+
+ private:
+  [[nodiscard]] std::size_t part_of(std::uint64_t ordinal) const noexcept {
+    return static_cast<std::size_t>(std::upper_bound(starts_.begin() + 1, starts_.end(), ordinal) - starts_.begin() - 1);
+  }
+  [[nodiscard]] SearchResult answer(Scope& scope, const Schema& schema, const VectorField& vector, const Projection& fields, TopK& best) const {
+    const bool looked = best.k() != 0;
+    const auto found = best.take_sorted();
+    std::vector<Hit> hits;
+    hits.reserve(found.size());
+    for (const auto& candidate : found) {
+      scope.renew();
+      auto& hit = hits.emplace_back();
+      hit.document = read(scope, schema, fields, candidate.id);
+      hit.id = hit.document.id();
+      hit.key = hit.document.key();
+      hit.distance = candidate.distance;
+    }
+    scope.renew();
+    const auto visited = looked ? size() : 0;
+    const auto row_bytes = (vector.dimension() + (vector.metric() == Metric::cosine ? 1 : 0)) * sizeof(float);
+    return {std::move(hits), SearchStats{visited, visited, visited * row_bytes}};
+  }
+
+  Parts parts_;
+  std::vector<std::uint64_t> starts_;  // first ordinal of each part, then of the memtable
+  std::shared_ptr<const Memtable> memtable_;
+  std::uint64_t memtable_rows_;
+};
+
+}  // namespace quiver::detail
