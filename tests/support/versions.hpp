@@ -56,8 +56,8 @@ inline detail::Version large_version() {
   v.time = 1'750'000'000'123'456;
   v.schema = Schema({Field("flag", FieldType::boolean, false, false), Field("i32", FieldType::int32, false, true), Field("i64", FieldType::int64, true, false),
                      Field("u32", FieldType::uint32, true, true), Field("u64", FieldType::uint64, false, false), Field("f32", FieldType::float32, false, false),
-                     Field("f64", FieldType::float64, true, false), Field("title", FieldType::string, true, true), Field("genres", FieldType::strings, false, true),
-                     Field("raw", FieldType::bytes, true, false)},
+                     Field("f64", FieldType::float64, true, false), Field("title", FieldType::string, true, true),
+                     Field("genres", FieldType::strings, false, true), Field("raw", FieldType::bytes, true, false)},
                     {VectorField("small", 1).metric(Metric::l2), VectorField("large", 65536).metric(Metric::inner_product)});
   v.next_segment = 9;
   detail::SegmentRef sealed{SegmentId{3}, true, {}};

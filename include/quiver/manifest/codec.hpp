@@ -143,13 +143,15 @@ void transfer(Archive& archive, V& v, std::vector<FieldRecord>& fields, std::vec
     transfer(in, version, fields, vectors);
     in.done();
     std::vector<Field> scalar_fields;
+    scalar_fields.reserve(fields.size());
     for (auto& f : fields) scalar_fields.emplace_back(std::move(f.name), f.type, f.nullable, f.indexed);
     std::vector<VectorField> vector_fields;
-    for (auto& f : vectors) vector_fields.push_back(VectorField(std::move(f.name), f.dimension).metric(f.metric));
+    vector_fields.reserve(vectors.size());
+    for (const auto& f : vectors) vector_fields.emplace_back(f.name, f.dimension, f.metric);
     version.schema = Schema(std::move(scalar_fields), std::move(vector_fields));
   } catch (const std::bad_alloc&) {
-    fail(Errc::io_error, path,
-         "not enough memory for a manifest of " + std::to_string(bytes.size()) + " bytes");  // lengths were bounded before: the machine's fault, not the file's
+    // Every length was bounded before it was used: this is the machine's fault, not the file's.
+    fail(Errc::io_error, path, "not enough memory for a manifest of " + std::to_string(bytes.size()) + " bytes");
   } catch (const std::exception& e) {
     broken(e.what());
   } catch (...) {
