@@ -15,9 +15,12 @@ enum class BlockKind : std::uint16_t { scalar = 1, vector_index = 3, id_run = 5 
 
 [[nodiscard]] constexpr std::string_view to_string(BlockKind kind) noexcept {
   switch (kind) {
-    case BlockKind::scalar: return "scalar";
-    case BlockKind::vector_index: return "vector_index";
-    case BlockKind::id_run: return "id_run";
+    case BlockKind::scalar:
+      return "scalar";
+    case BlockKind::vector_index:
+      return "vector_index";
+    case BlockKind::id_run:
+      return "id_run";
   }
   return "unknown";
 }
@@ -62,11 +65,14 @@ inline void append_section(Bytes& to, const Section& section) {
     const auto at = i * directory_entry_size;
     const auto padded = as_text(in.take(section_name_size));
     const auto name = padded.substr(0, padded.find('\0'));
-    if (!valid_section_name(name) || padded.find_first_not_of('\0', name.size()) != std::string_view::npos) broken(at, "the name of entry " + std::to_string(i) + " is not 1 to 32 printable characters padded with zeros");
+    if (!valid_section_name(name) || padded.find_first_not_of('\0', name.size()) != std::string_view::npos)
+      broken(at, "the name of entry " + std::to_string(i) + " is not 1 to 32 printable characters padded with zeros");
     const auto offset = in.take<std::uint64_t>();
     const auto length = in.take<std::uint64_t>();
-    if (offset % section_alignment != 0) broken(at + section_name_size, "section '" + std::string(name) + "' begins at " + std::to_string(offset) + ", which is not a multiple of 64");
-    if (!within(offset, length, data_length)) broken(at + section_name_size, "section '" + std::string(name) + "' does not lie within the data of " + std::to_string(data_length) + " bytes");
+    if (offset % section_alignment != 0)
+      broken(at + section_name_size, "section '" + std::string(name) + "' begins at " + std::to_string(offset) + ", which is not a multiple of 64");
+    if (!within(offset, length, data_length))
+      broken(at + section_name_size, "section '" + std::string(name) + "' does not lie within the data of " + std::to_string(data_length) + " bytes");
     if (offset < end) broken(at + section_name_size, "section '" + std::string(name) + "' overlaps the one before it");
     end = offset + length;
     sections.push_back({std::string(name), offset, length});

@@ -7,8 +7,8 @@
 
 namespace quiver::detail {
 
-/// One open block file. Opening reads the last ten bytes, the trailer and the directory, and checks every bound of them; the sections' bytes are read when viewed.
-/// Owns its reader. Any number of threads may use it, each with a scope of its own; views live until their scope is renewed.
+/// One open block file. Opening reads the last ten bytes, the trailer and the directory, and checks every bound of them; the sections' bytes are read when
+/// viewed. Owns its reader. Any number of threads may use it, each with a scope of its own; views live until their scope is renewed.
 template <class Reader>
 class Block {
  public:
@@ -20,12 +20,17 @@ class Block {
       fail(Errc::corruption, path(), "the file has " + std::to_string(length) + " bytes, the manifest speaks of " + std::to_string(identity.length));
     const auto at = locate_trailer(reader_.view(scope, length - tail_frame_size, tail_frame_size), length, path());
     trailer_ = parse_trailer(reader_.view(scope, at, trailer_size), at, length, path());
-    if (trailer_.id != identity.id) fail(Errc::corruption, path(), at + 8, "another file stands in this one's place: its id is not the one that the manifest names");
-    if (trailer_.footer_checksum != identity.footer_checksum) fail(Errc::corruption, path(), at + 56, "the footer's checksum is not the one that the manifest names");
+    if (trailer_.id != identity.id)
+      fail(Errc::corruption, path(), at + 8, "another file stands in this one's place: its id is not the one that the manifest names");
+    if (trailer_.footer_checksum != identity.footer_checksum)
+      fail(Errc::corruption, path(), at + 56, "the footer's checksum is not the one that the manifest names");
     if (trailer_.format_version != block_format_version)
-      fail(Errc::version_mismatch, path(), at + 40, "block format version " + std::to_string(trailer_.format_version) + ", this quiver reads version " + std::to_string(block_format_version) + "; use a newer quiver");
+      fail(Errc::version_mismatch, path(), at + 40,
+           "block format version " + std::to_string(trailer_.format_version) + ", this quiver reads version " + std::to_string(block_format_version) +
+               "; use a newer quiver");
     if (trailer_.file_kind != static_cast<std::uint16_t>(expected))
-      fail(Errc::corruption, path(), at + 42, "a file of kind " + std::to_string(trailer_.file_kind) + " stands where a " + std::string(to_string(expected)) + " file belongs");
+      fail(Errc::corruption, path(), at + 42,
+           "a file of kind " + std::to_string(trailer_.file_kind) + " stands where a " + std::string(to_string(expected)) + " file belongs");
     sections_ = parse_directory(reader_.view(scope, trailer_.data_length, static_cast<std::size_t>(trailer_.directory_length)), trailer_.data_length, path());
   }
 
@@ -45,7 +50,8 @@ class Block {
   template <class Scope>
   [[nodiscard]] ByteSpan view(Scope& scope, const Range& section, std::uint64_t offset, std::size_t length) const {
     if (!within(offset, length, section.length)) [[unlikely]]
-      fail(Errc::corruption, path(), section.offset, std::to_string(length) + " bytes at " + std::to_string(offset) + " do not lie within a section of " + std::to_string(section.length));
+      fail(Errc::corruption, path(), section.offset,
+           std::to_string(length) + " bytes at " + std::to_string(offset) + " do not lie within a section of " + std::to_string(section.length));
     return reader_.view(scope, section.offset + offset, length);
   }
 
@@ -63,7 +69,8 @@ class Block {
         const auto at = static_cast<std::size_t>(i * chunk_size);
         const auto chunk = data.subspan(at, std::min(chunk_size, data.size() - at));
         if (chunk_checksum(trailer_.id, first + i, chunk) != load<std::uint64_t>(&expected[static_cast<std::size_t>(i * 8)]))
-          fail(Errc::corruption, path(), begin + at, "the chunk of " + std::to_string(chunk.size()) + " bytes does not match its checksum; restore the file from a backup");
+          fail(Errc::corruption, path(), begin + at,
+               "the chunk of " + std::to_string(chunk.size()) + " bytes does not match its checksum; restore the file from a backup");
       }
     }
     scope.renew();

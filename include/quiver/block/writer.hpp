@@ -13,7 +13,9 @@ template <class Draft>
 class BlockWriter {
  public:
   /// `id`: the file's identity, a fresh random one if not given (golden files give it).
-  BlockWriter(Draft& draft, BlockKind kind, std::optional<FileId> id = std::nullopt) : draft_(&draft), kind_(kind), id_(id ? *id : random_file_id()) { buffer_.reserve(buffer_size); }
+  BlockWriter(Draft& draft, BlockKind kind, std::optional<FileId> id = std::nullopt) : draft_(&draft), kind_(kind), id_(id ? *id : random_file_id()) {
+    buffer_.reserve(buffer_size);
+  }
 
   [[nodiscard]] FileId id() const noexcept { return id_; }
   /// Bytes appended so far: the offset in the file of the next one.
@@ -21,8 +23,10 @@ class BlockWriter {
 
   /// Begins a section at the next multiple of 64. REQUIRES: none is open. invalid_argument: a name that is unfit or was used.
   void begin_section(std::string_view name) {
-    if (open_ || !valid_section_name(name) || sections_.size() == max_sections || std::any_of(sections_.begin(), sections_.end(), [name](const Section& s) { return s.name == name; }))
-      fail(Errc::invalid_argument, "a block cannot begin a section named '" + std::string(name) + "' here: names are 1 to 32 printable characters, each used once, one section at a time");
+    if (open_ || !valid_section_name(name) || sections_.size() == max_sections ||
+        std::any_of(sections_.begin(), sections_.end(), [name](const Section& s) { return s.name == name; }))
+      fail(Errc::invalid_argument, "a block cannot begin a section named '" + std::string(name) +
+                                       "' here: names are 1 to 32 printable characters, each used once, one section at a time");
     pad(section_alignment);
     sections_.push_back({std::string(name), position(), 0});
     open_ = true;
@@ -56,7 +60,8 @@ class BlockWriter {
 
   /// Ends the file: directory, checksums, trailer, `tail`, its length, `end_magic` (six bytes). Nothing may be written afterwards.
   [[nodiscard]] FileIdentity finish(ByteSpan tail = {}, std::string_view end_magic = plain_end_magic) {
-    if (open_ || end_magic.size() != 6 || tail.size() > 0x7FFFFFFF) fail(Errc::invalid_argument, "a block cannot be finished with an open section, a tail of 2 GiB or an end mark that is not six bytes");
+    if (open_ || end_magic.size() != 6 || tail.size() > 0x7FFFFFFF)
+      fail(Errc::invalid_argument, "a block cannot be finished with an open section, a tail of 2 GiB or an end mark that is not six bytes");
     pad(section_alignment);
     drain();
 
