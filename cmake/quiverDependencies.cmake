@@ -30,11 +30,17 @@ if(NOT Boost_FOUND)
 endif()
 quiver_use_first("Boost 1.81 or newer (libboost1.81-dev)" Boost::headers Boost::boost boost::boost)
 
-# Debian's xsimd 8.1 links a target `xtl` that it does not define; nothing of it is used.
-if(NOT TARGET xtl)
-  add_library(xtl INTERFACE IMPORTED)
-endif()
 find_package(xsimd QUIET CONFIG)
+if(TARGET xsimd AND NOT TARGET xtl)
+  # Debian's xsimd 8.1 links a target `xtl` that it does not define and whose headers it does not need.
+  get_target_property(_quiver_links xsimd INTERFACE_LINK_LIBRARIES)
+  if("xtl" IN_LIST _quiver_links)
+    find_package(xtl QUIET CONFIG)
+    if(NOT TARGET xtl)
+      add_library(xtl INTERFACE IMPORTED)
+    endif()
+  endif()
+endif()
 quiver_use_first("xsimd 8.1 or newer (libxsimd-dev)" xsimd xsimd::xsimd)
 
 find_package(cereal QUIET CONFIG)

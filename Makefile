@@ -1,0 +1,38 @@
+# The commands of this repository. `make` alone lists them.
+.PHONY: help demo test bench fuzz format
+.DEFAULT_GOAL := help
+
+INSTALL := sh cmake/install_dependencies.sh
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+FUZZ_SECONDS ?= 30
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 14
+
+demo:  ## ingest a real data set, search it exactly under every backend, print a table, write a picture
+	@$(INSTALL) build
+	@cmake --preset demo --log-level=WARNING
+	@cmake --build --preset demo -j $(JOBS)
+	@build/demo/bin/demo
+
+test:  ## build and run every test
+	@$(INSTALL) build
+	@cmake --preset default --log-level=WARNING
+	@cmake --build --preset default -j $(JOBS)
+	@ctest --preset default -j $(JOBS)
+
+bench:  ## run the benchmarks: target, reached, ratio, OK or MISS
+	@$(INSTALL) build bench
+	@cmake --preset bench --log-level=WARNING
+	@cmake --build --preset bench -j $(JOBS)
+	@cmake --build --preset bench --target run_bench
+
+fuzz:  ## run every fuzz target for FUZZ_SECONDS (30)
+	@$(INSTALL) build fuzz
+	@cmake --preset fuzz --log-level=WARNING
+	@cmake --build --preset fuzz -j $(JOBS)
+	@cmake -DFOLDER=build/fuzz -DSECONDS=$(FUZZ_SECONDS) -P tests/fuzz/run.cmake
+
+format:  ## format every source file
+	@$(INSTALL) format
+	@git ls-files --cached --others --exclude-standard '*.hpp' '*.cpp' | xargs clang-format-16 -i

@@ -1,0 +1,3 @@
+#include "store.hpp"
+
+std::string nearest_by_second_unit() { return nearest(); }
