@@ -125,19 +125,27 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
   /// Makes the drafts durable, all of them, then visible, then their names durable. Either all are published or, on an error before the last
   /// step, none. already_exists: a file of that name is there; it is left alone. io_error after a failed sync, for good.
   void publish(std::span<Draft> drafts) {
+    publish(drafts, [](Draft& draft) -> Draft& { return draft; });
+  }
+  /// The same for drafts inside of something else; `get` gives the draft.
+  template <class T, class Get>
+  void publish(std::span<T> drafts, Get&& get) {
     check_writable();
-    for (auto& draft : drafts) draft.check_publishable(*this);
-    for (auto& draft : drafts) sync("sync", draft.path(), [&] { return FS::sync_file(draft.file_, SyncSite::draft_data); });
+    for (auto& each : drafts) get(each).check_publishable(*this);
+    for (auto& each : drafts) {
+      auto& draft = get(each);
+      sync("sync", draft.path(), [&] { return FS::sync_file(draft.file_, SyncSite::draft_data); });
+    }
     std::size_t renamed = 0;
     try {
-      for (; renamed < drafts.size(); ++renamed) rename(drafts[renamed]);
+      for (; renamed < drafts.size(); ++renamed) rename(get(drafts[renamed]));
     } catch (...) {
       // Visible but named by nobody; left there they would stand in the way of the next attempt.
-      while (renamed > 0) static_cast<void>(uninterrupted([&] { return FS::remove(folder_, drafts[renamed - 1].name_); })), --renamed;
+      for (auto& each : drafts.first(renamed)) static_cast<void>(uninterrupted([&] { return FS::remove(folder_, get(each).name_); }));
       throw;
     }
     std::set<std::string> folders;
-    for (const auto& draft : drafts) folders.insert(folder_of(draft.name_));
+    for (auto& each : drafts) folders.insert(folder_of(get(each).name_));
     for (const auto& name : folders) sync_names(name, SyncSite::published_name);
   }
   /// A file that is missing is no error. A folder goes with its last file.
@@ -340,6 +348,14 @@ class Directory<FS>::Lock {
   Lock() = default;
   typename FS::File file_;
 };
+
+/// The folder of a store for a policy that cannot write. read_only: asked to.
+template <FileSystem FS>
+[[nodiscard]] std::shared_ptr<Directory<FS>> open_read_only(const std::filesystem::path& path, OpenMode mode, std::string_view policy) {
+  if (mode != OpenMode::read_only)
+    fail(Errc::read_only, path, "the policy '" + std::string(policy) + "' only reads; open with OpenMode::read_only, or with a policy that writes");
+  return Directory<FS>::open(path, mode);
+}
 
 /// What stores in folders share for reading. Copies share one directory.
 template <FileSystem FS>
