@@ -1,0 +1,221 @@
+#include <quiver/ids/run.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include "support/id_runs.hpp"
+
+#include <limits>
+#include <map>
+#include <random>
+#include <set>
+
+using namespace quiver;
+using namespace quiver::detail;
+
+namespace {
+
+using test::BytesDraft;
+
+// Counts what is viewed. A view is a copy that dies when its scope is renewed, as with a reader that is not mapped.
+struct CopyingScope {
+  std::vector<Bytes> copies;
+  std::set<std::uint64_t> chunks;
+  std::size_t views = 0;
+  void renew() noexcept { copies.clear(); }
+};
+
+struct CopyingReader {
+  const Bytes* bytes;
+  std::filesystem::path where = "idmap-000001";
+  std::uint64_t size() const noexcept { return bytes->size(); }
+  const std::filesystem::path& path() const noexcept { return where; }
+  ByteSpan view(CopyingScope& scope, std::uint64_t offset, std::size_t length) const {
+    BOOST_REQUIRE(within(offset, length, bytes->size()));
+    ++scope.views;
+    if (length > 0)
+      for (auto chunk = offset / chunk_size; chunk <= (offset + length - 1) / chunk_size; ++chunk) scope.chunks.insert(chunk);
+    return scope.copies.emplace_back(bytes->begin() + static_cast<std::ptrdiff_t>(offset), bytes->begin() + static_cast<std::ptrdiff_t>(offset + length));
+  }
+};
+
+using Entries = std::vector<std::pair<std::uint64_t, DocId>>;
+
+std::pair<Bytes, FileIdentity> written(Entries entries) {
+  BytesDraft draft;
+  const auto identity = write_id_run(draft, std::move(entries), FileId{1, 2});
+  return {std::move(draft.bytes), identity};
+}
+
+// A run whose two columns are what the test says, sorted or not.
+std::pair<Bytes, FileIdentity> forged(const std::vector<std::uint64_t>& fingerprints, const std::vector<std::uint64_t>& ids) {
+  BytesDraft draft;
+  BlockWriter<BytesDraft> writer(draft, BlockKind::id_run, FileId{1, 2});
+  writer.begin_section(fingerprints_section);
+  writer.append(as_bytes(std::span<const std::uint64_t>(fingerprints)));
+  writer.end_section();
+  writer.begin_section(doc_ids_section);
+  writer.append(as_bytes(std::span<const std::uint64_t>(ids)));
+  writer.end_section();
+  const auto identity = writer.finish();
+  return {std::move(draft.bytes), identity};
+}
+
+std::vector<std::uint64_t> all_of(const IdRun<CopyingReader>& run, CopyingScope& scope, std::uint64_t fingerprint) {
+  std::vector<std::uint64_t> ids;
+  BOOST_TEST(!run.find(scope, fingerprint, [&](DocId id) {
+    ids.push_back(id.value);
+    scope.renew();  // a callee may: the key that it compares is viewed through the same scope
+    return false;
+  }));
+  scope.renew();
+  return ids;
+}
+
+void expect_every_lookup(const Entries& entries, const std::vector<std::uint64_t>& absent) {
+  std::map<std::uint64_t, std::multiset<std::uint64_t, std::greater<>>> oracle;
+  for (const auto& [fingerprint, id] : entries) oracle[fingerprint].insert(id.value);
+  const auto [bytes, identity] = written(entries);
+  CopyingScope scope;
+  const IdRun<CopyingReader> run(CopyingReader{&bytes}, scope, identity);
+  BOOST_TEST(run.size() == entries.size());
+  for (const auto& [fingerprint, ids] : oracle) {
+    const auto found = all_of(run, scope, fingerprint);
+    BOOST_TEST((found == std::vector<std::uint64_t>(ids.begin(), ids.end())), "fingerprint " << fingerprint << " of " << entries.size());
+    for (const auto near : {fingerprint - 1, fingerprint + 1})
+      if (!oracle.contains(near)) BOOST_TEST(all_of(run, scope, near).empty());
+  }
+  for (const auto fingerprint : absent)
+    if (!oracle.contains(fingerprint)) BOOST_TEST(all_of(run, scope, fingerprint).empty());
+}
+
+constexpr std::uint64_t largest = std::numeric_limits<std::uint64_t>::max();
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(id_run)
+
+BOOST_AUTO_TEST_CASE(every_fingerprint_is_found_and_no_other) {
+  std::mt19937_64 random(7);
+  for (const std::size_t size : {0, 1, 2, 3, 504, 505, 511, 512, 513, 1016, 1017, 5000}) {
+    Entries entries;
+    for (std::size_t i = 0; i < size; ++i) entries.emplace_back(random(), DocId{i});
+    expect_every_lookup(entries, {0, 1, largest / 2, largest});
+  }
+}
+
+BOOST_AUTO_TEST_CASE(uneven_fingerprints_are_found_too) {
+  for (const auto& value_of :
+       {+[](std::uint64_t i) { return i; }, +[](std::uint64_t i) { return largest - i; }, +[](std::uint64_t i) { return std::uint64_t{1} << (i % 64); },
+        +[](std::uint64_t i) { return i * i * i; }, +[](std::uint64_t i) { return i < 2500 ? i : largest - i; }, +[](std::uint64_t i) { return i / 700; }}) {
+    Entries entries;
+    for (std::uint64_t i = 0; i < 5000; ++i) entries.emplace_back(value_of(i), DocId{i});
+    expect_every_lookup(entries, {0, largest, largest / 3});
+  }
+}
+
+BOOST_AUTO_TEST_CASE(equal_fingerprints_come_newest_first_across_chunks) {
+  Entries entries;
+  for (std::uint64_t i = 0; i < 3000; ++i) entries.emplace_back(99, DocId{(i * 7919) % 3000});
+  entries.emplace_back(0, DocId{5});
+  entries.emplace_back(0, DocId{6});
+  entries.emplace_back(largest, DocId{7});
+  expect_every_lookup(entries, {1, 98, 100});
+
+  const auto [bytes, identity] = written(entries);
+  CopyingScope scope;
+  const IdRun<CopyingReader> run(CopyingReader{&bytes}, scope, identity);
+  std::uint64_t calls = 0;
+  BOOST_TEST(run.find(scope, 99, [&](DocId id) {
+    ++calls;
+    return id.value == 2998;
+  }));
+  BOOST_TEST(calls == 2u);  // nothing is visited after the answer
+}
+
+BOOST_AUTO_TEST_CASE(opening_reads_no_entry_and_a_lookup_touches_few_chunks) {
+  std::mt19937_64 random(11);
+  Entries entries;
+  for (std::uint64_t i = 0; i < 1'000'000; ++i) entries.emplace_back(random(), DocId{i});
+  const auto [bytes, identity] = written(entries);
+  CopyingScope scope;
+  const IdRun<CopyingReader> run(CopyingReader{&bytes}, scope, identity);
+  for (const auto chunk : scope.chunks) BOOST_TEST(chunk * chunk_size >= 16'000'000 / chunk_size * chunk_size);
+
+  std::size_t chunks = 0, most = 0;
+  constexpr std::size_t lookups = 2000;
+  for (std::size_t i = 0; i < lookups; ++i) {
+    scope.chunks.clear();
+    const auto ids = all_of(run, scope, entries[i * 499].first);
+    BOOST_TEST((ids == std::vector<std::uint64_t>{i * 499}));
+    chunks += scope.chunks.size();
+    most = std::max(most, scope.chunks.size());
+  }
+  BOOST_TEST(static_cast<double>(chunks) / lookups < 3.5);  // of a million entries: about two for the fingerprint, one for the id
+  BOOST_TEST(most <= 12u);
+}
+
+BOOST_AUTO_TEST_CASE(entries_that_nobody_sorted_end_every_lookup_within_the_file) {
+  std::mt19937_64 random(13);
+  for (int round = 0; round < 50; ++round) {
+    const std::size_t size = 1 + random() % 4000;
+    std::vector<std::uint64_t> fingerprints(size), ids(size);
+    for (auto& f : fingerprints) f = random() % 3 == 0 ? random() % 10 : random();
+    for (auto& id : ids) id = random();
+    if (round % 2 == 0) std::sort(fingerprints.rbegin(), fingerprints.rend());
+    const auto [bytes, identity] = forged(fingerprints, ids);
+    CopyingScope scope;
+    const IdRun<CopyingReader> run(CopyingReader{&bytes}, scope, identity);
+    for (int lookup = 0; lookup < 200; ++lookup) {
+      const auto fingerprint = lookup % 2 == 0 ? fingerprints[random() % size] : random();
+      scope.views = 0;
+      BOOST_TEST(all_of(run, scope, fingerprint).size() <= size);
+      BOOST_TEST(scope.views <= 64 + 2 * size / 16 + 2);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_distribution_made_to_mislead_the_guess_costs_no_more_than_halving) {
+  // Every guess but the last lands at one end.
+  std::vector<std::uint64_t> fingerprints;
+  for (std::uint64_t i = 0; i < 200'000; ++i) fingerprints.push_back(i < 199'990 ? i : largest - (200'000 - i) * (largest / 20));
+  std::sort(fingerprints.begin(), fingerprints.end());
+  const auto [bytes, identity] = forged(fingerprints, std::vector<std::uint64_t>(fingerprints.size()));
+  CopyingScope scope;
+  const IdRun<CopyingReader> run(CopyingReader{&bytes}, scope, identity);
+  for (std::uint64_t i = 0; i < fingerprints.size(); i += 997) {
+    scope.views = 0;
+    BOOST_TEST(all_of(run, scope, fingerprints[i]).size() == 1u);
+    BOOST_TEST(scope.views <= 6u + 18u + 3u);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(sections_that_do_not_fit_each_other_are_corruption) {
+  const auto refused = [](const std::pair<Bytes, FileIdentity>& file) {
+    CopyingScope scope;
+    BOOST_CHECK_EXCEPTION((IdRun<CopyingReader>(CopyingReader{&file.first}, scope, file.second)), Error,
+                          [](const Error& e) { return e.code() == Errc::corruption && !e.path().empty(); });
+  };
+  refused(forged({1, 2, 3}, {1, 2}));
+  refused(forged({1}, {1, 2}));
+  BytesDraft draft;
+  BlockWriter<BytesDraft> writer(draft, BlockKind::id_run);
+  for (const auto name : {fingerprints_section, doc_ids_section}) {
+    writer.begin_section(name);
+    writer.append(Bytes(12));
+    writer.end_section();
+  }
+  const auto odd = writer.finish();
+  refused({draft.bytes, odd});
+  BytesDraft half;
+  BlockWriter<BytesDraft> one(half, BlockKind::id_run);
+  one.begin_section(fingerprints_section);
+  one.end_section();
+  const auto alone = one.finish();
+  refused({half.bytes, alone});
+  BytesDraft other;
+  BlockWriter<BytesDraft> block(other, BlockKind::scalar);
+  const auto scalar = block.finish();
+  refused({other.bytes, scalar});
+}
+
+BOOST_AUTO_TEST_SUITE_END()
