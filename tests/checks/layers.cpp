@@ -135,7 +135,8 @@ class Check {
     }
     for (const auto& target : file.foreign) {
       for (const auto& [prefix, rooms] : tables_.quarantined) {
-        if (target.starts_with(prefix) && !rooms.contains(file.room)) report(name + ": " + (umbrella ? "an umbrella" : file.room) + " may not include " + target);
+        if (target.starts_with(prefix) && !rooms.contains(file.room))
+          report(name + ": " + (umbrella ? "an umbrella" : file.room) + " may not include " + target);
       }
     }
   }
