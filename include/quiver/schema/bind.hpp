@@ -26,7 +26,8 @@ struct BoundRow {
 inline void check_key(std::string_view key) {
   if (key.empty()) fail(Errc::invalid_argument, "a document's key is empty; give 1 to " + std::to_string(max_key_bytes) + " bytes of UTF-8");
   if (key.size() > max_key_bytes)
-    fail(Errc::invalid_argument, "the key " + quote(key) + " has " + std::to_string(key.size()) + " bytes; give 1 to " + std::to_string(max_key_bytes) + " bytes of UTF-8");
+    fail(Errc::invalid_argument,
+         "the key " + quote(key) + " has " + std::to_string(key.size()) + " bytes; give 1 to " + std::to_string(max_key_bytes) + " bytes of UTF-8");
   if (!valid_utf8(key)) fail(Errc::invalid_argument, "the key " + quote(key) + " is not UTF-8");
 }
 
@@ -34,13 +35,16 @@ inline void check_key(std::string_view key) {
 template <class Of>
 void check_elements(const VectorField& field, std::span<const float> elements, Of&& of) {
   if (elements.size() != field.dimension())
-    fail(Errc::dimension_mismatch, of() + "vector field " + quote(field.name()) + " has dimension " + std::to_string(field.dimension()) + ", the vector has " + std::to_string(elements.size()));
+    fail(Errc::dimension_mismatch, of() + "vector field " + quote(field.name()) + " has dimension " + std::to_string(field.dimension()) + ", the vector has " +
+                                       std::to_string(elements.size()));
   const auto scan = scan_floats(elements);
   if (!scan.finite) {
     const auto at = first_not_finite(elements);
-    fail(Errc::invalid_vector, of() + "vector field " + quote(field.name()) + ": element " + std::to_string(at) + " is " + std::to_string(elements[at]) + "; elements must be finite");
+    fail(Errc::invalid_vector, of() + "vector field " + quote(field.name()) + ": element " + std::to_string(at) + " is " + std::to_string(elements[at]) +
+                                   "; elements must be finite");
   }
-  if (scan.zero && field.metric() == Metric::cosine) fail(Errc::invalid_vector, of() + "vector field " + quote(field.name()) + ": a vector of zeros has no direction, which cosine needs");
+  if (scan.zero && field.metric() == Metric::cosine)
+    fail(Errc::invalid_vector, of() + "vector field " + quote(field.name()) + ": a vector of zeros has no direction, which cosine needs");
 }
 
 /// Errc::dimension_mismatch or Errc::invalid_vector for a query that the field cannot answer.
@@ -88,7 +92,8 @@ class Binder {
       if (!field.is_nullable()) refuse(Errc::schema_mismatch, field.name(), "is null, but not nullable");
       return;
     }
-    if (!fits(field.type(), value)) refuse(Errc::type_mismatch, field.name(), "is of type " + std::string(to_string(field.type())) + ", which cannot hold " + describe(value));
+    if (!fits(field.type(), value))
+      refuse(Errc::type_mismatch, field.name(), "is of type " + std::string(to_string(field.type())) + ", which cannot hold " + describe(value));
     check_text(field, value);
     out = &value;
   }
@@ -107,16 +112,26 @@ class Binder {
     const auto& storage = value.storage();
     const bool integer = std::holds_alternative<std::int64_t>(storage) || std::holds_alternative<std::uint64_t>(storage);
     switch (type) {
-      case FieldType::boolean: return std::holds_alternative<bool>(storage);
-      case FieldType::int32: return integer && converts<std::int32_t>(value);
-      case FieldType::int64: return integer && converts<std::int64_t>(value);
-      case FieldType::uint32: return integer && converts<std::uint32_t>(value);
-      case FieldType::uint64: return integer && converts<std::uint64_t>(value);
-      case FieldType::float32: return converts<float>(value);
-      case FieldType::float64: return converts<double>(value);
-      case FieldType::string: return std::holds_alternative<std::string>(storage);
-      case FieldType::strings: return std::holds_alternative<Strings>(storage);
-      case FieldType::bytes: return std::holds_alternative<Bytes>(storage);
+      case FieldType::boolean:
+        return std::holds_alternative<bool>(storage);
+      case FieldType::int32:
+        return integer && converts<std::int32_t>(value);
+      case FieldType::int64:
+        return integer && converts<std::int64_t>(value);
+      case FieldType::uint32:
+        return integer && converts<std::uint32_t>(value);
+      case FieldType::uint64:
+        return integer && converts<std::uint64_t>(value);
+      case FieldType::float32:
+        return converts<float>(value);
+      case FieldType::float64:
+        return converts<double>(value);
+      case FieldType::string:
+        return std::holds_alternative<std::string>(storage);
+      case FieldType::strings:
+        return std::holds_alternative<Strings>(storage);
+      case FieldType::bytes:
+        return std::holds_alternative<Bytes>(storage);
     }
     return false;
   }
@@ -128,7 +143,8 @@ class Binder {
 
   void check_text(const Field& field, const Value& value) const {
     const auto check = [&](const std::string& text) {
-      if (!valid_utf8(text)) refuse(Errc::type_mismatch, field.name(), "holds the text " + quote(text) + ", which is not UTF-8; use a bytes field for raw bytes");
+      if (!valid_utf8(text))
+        refuse(Errc::type_mismatch, field.name(), "holds the text " + quote(text) + ", which is not UTF-8; use a bytes field for raw bytes");
     };
     if (const auto* text = std::get_if<std::string>(&value.storage())) check(*text);
     if (const auto* list = std::get_if<Strings>(&value.storage()))
@@ -144,7 +160,9 @@ class Binder {
   }
 
   [[nodiscard]] std::string whose() const { return "document " + quote(document_.key()) + ": "; }
-  [[noreturn, gnu::cold, gnu::noinline]] void refuse(Errc code, std::string_view name, const std::string& why) const { fail(code, whose() + "field " + quote(name) + " " + why); }
+  [[noreturn, gnu::cold, gnu::noinline]] void refuse(Errc code, std::string_view name, const std::string& why) const {
+    fail(code, whose() + "field " + quote(name) + " " + why);
+  }
 
   const Schema& schema_;
   const Document& document_;

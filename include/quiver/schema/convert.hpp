@@ -13,8 +13,9 @@ namespace quiver::detail {
 
 /// The types a value can be read as. Views refer to the value.
 template <class T>
-concept Readable = Integer<T> || std::same_as<T, bool> || std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, std::string> || std::same_as<T, std::string_view> ||
-                   std::same_as<T, Strings> || std::same_as<T, Bytes> || std::same_as<T, ByteSpan> || std::same_as<T, std::vector<float>> || std::same_as<T, std::span<const float>>;
+concept Readable = Integer<T> || std::same_as<T, bool> || std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, std::string> ||
+                   std::same_as<T, std::string_view> || std::same_as<T, Strings> || std::same_as<T, Bytes> || std::same_as<T, ByteSpan> ||
+                   std::same_as<T, std::vector<float>> || std::same_as<T, std::span<const float>>;
 
 template <class T>
 concept ReadableView = std::same_as<T, std::string_view> || std::same_as<T, ByteSpan> || std::same_as<T, std::span<const float>>;

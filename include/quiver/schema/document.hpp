@@ -68,11 +68,13 @@ class Document {
   template <class T>
   [[nodiscard]] std::optional<T> read(std::string_view name) const {
     const Value* value = find(name);
-    if (value == nullptr) detail::fail(Errc::not_found, "document " + detail::quote(key_) + " holds no field " + detail::quote(name) + "; fetch it, or look at its name");
+    if (value == nullptr)
+      detail::fail(Errc::not_found, "document " + detail::quote(key_) + " holds no field " + detail::quote(name) + "; fetch it, or look at its name");
     if (value->is_null()) return std::nullopt;
     T out{};
     if (!detail::convert(*value, out))
-      detail::fail(Errc::type_mismatch, "document " + detail::quote(key_) + ": field " + detail::quote(name) + " is " + detail::describe(*value) + ", which the type asked for cannot hold");
+      detail::fail(Errc::type_mismatch, "document " + detail::quote(key_) + ": field " + detail::quote(name) + " is " + detail::describe(*value) +
+                                            ", which the type asked for cannot hold");
     return out;
   }
   void refuse_twins() const {
@@ -105,7 +107,9 @@ struct DocumentAccess {
   static void set_key(Document& document, std::string_view key) { document.key_.assign(key); }
   static void set_id(Document& document, DocId id) noexcept { document.id_ = id; }
   static void reserve(Document& document, std::size_t fields) { document.fields_.reserve(fields); }
-  static void append(Document& document, std::string name, Value value) { document.fields_.push_back(NamedValue(NamedValue::Taken{}, std::move(name), std::move(value))); }
+  static void append(Document& document, std::string name, Value value) {
+    document.fields_.push_back(NamedValue(NamedValue::Taken{}, std::move(name), std::move(value)));
+  }
 };
 
 }  // namespace detail

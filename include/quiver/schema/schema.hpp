@@ -46,7 +46,8 @@ class Schema {
   }
   /// The place of a name among fields() followed by vectors(); npos where there is no such field. O(log fields).
   [[nodiscard]] std::size_t position(std::string_view name) const noexcept {
-    const auto at = std::lower_bound(by_name_.begin(), by_name_.end(), name, [this](std::uint32_t place, std::string_view wanted) { return name_at(place) < wanted; });
+    const auto at =
+        std::lower_bound(by_name_.begin(), by_name_.end(), name, [this](std::uint32_t place, std::string_view wanted) { return name_at(place) < wanted; });
     return at != by_name_.end() && name_at(*at) == name ? *at : npos;
   }
   /// REQUIRES: place < fields().size() + vectors().size().
@@ -66,11 +67,14 @@ class Schema {
       by_name_[place] = static_cast<std::uint32_t>(place);
     }
     for (const auto& field : fields_)
-      if (field.type() > FieldType::bytes) refuse("field " + detail::quote(field.name()) + " has the unknown type " + std::to_string(static_cast<unsigned>(field.type())));
+      if (field.type() > FieldType::bytes)
+        refuse("field " + detail::quote(field.name()) + " has the unknown type " + std::to_string(static_cast<unsigned>(field.type())));
     for (const auto& vector : vectors_) {
       if (vector.dimension() < 1 || vector.dimension() > max_dimension)
-        refuse("vector field " + detail::quote(vector.name()) + " has dimension " + std::to_string(vector.dimension()) + "; give 1 to " + std::to_string(max_dimension));
-      if (vector.metric() > Metric::cosine) refuse("vector field " + detail::quote(vector.name()) + " has the unknown metric " + std::to_string(static_cast<unsigned>(vector.metric())));
+        refuse("vector field " + detail::quote(vector.name()) + " has dimension " + std::to_string(vector.dimension()) + "; give 1 to " +
+               std::to_string(max_dimension));
+      if (vector.metric() > Metric::cosine)
+        refuse("vector field " + detail::quote(vector.name()) + " has the unknown metric " + std::to_string(static_cast<unsigned>(vector.metric())));
     }
     std::sort(by_name_.begin(), by_name_.end(), [this](std::uint32_t a, std::uint32_t b) { return name_at(a) < name_at(b); });
     const auto twin = std::adjacent_find(by_name_.begin(), by_name_.end(), [this](std::uint32_t a, std::uint32_t b) { return name_at(a) == name_at(b); });

@@ -5,6 +5,7 @@
 #include <quiver/core/types.hpp>
 
 #include <concepts>
+#include <cstddef>
 #include <cstring>
 #include <optional>
 #include <ranges>
@@ -46,7 +47,8 @@ concept StringsLike = !TextLike<R> && std::ranges::input_range<const R> && TextL
 
 /// Contiguous std::byte.
 template <class R>
-concept BytesLike = !TextLike<R> && std::ranges::contiguous_range<const R> && std::ranges::sized_range<const R> && std::same_as<std::ranges::range_value_t<const R>, std::byte>;
+concept BytesLike =
+    !TextLike<R> && std::ranges::contiguous_range<const R> && std::ranges::sized_range<const R> && std::same_as<std::ranges::range_value_t<const R>, std::byte>;
 
 /// The numbers a vector may be given as; all convert to float exactly.
 template <class T>
@@ -54,7 +56,8 @@ concept VectorElement = std::same_as<T, float> || std::same_as<T, Half> || std::
 
 /// Contiguous vector elements: vector, span, array, C array.
 template <class R>
-concept VectorLike = !TextLike<R> && std::ranges::contiguous_range<const R> && std::ranges::sized_range<const R> && VectorElement<std::ranges::range_value_t<const R>>;
+concept VectorLike =
+    !TextLike<R> && std::ranges::contiguous_range<const R> && std::ranges::sized_range<const R> && VectorElement<std::ranges::range_value_t<const R>>;
 
 }  // namespace quiver
 

@@ -25,7 +25,8 @@ namespace quiver::detail {
 
 /// What a Value can be made from.
 template <class T>
-concept ValueSource = Integer<T> || std::floating_point<T> || std::same_as<T, bool> || TextLike<T> || Null<T> || StringsLike<T> || BytesLike<T> || VectorLike<T>;
+concept ValueSource =
+    Integer<T> || std::floating_point<T> || std::same_as<T, bool> || TextLike<T> || Null<T> || StringsLike<T> || BytesLike<T> || VectorLike<T>;
 
 template <class T>
 inline constexpr bool is_optional = false;
