@@ -68,7 +68,7 @@ class Block {
       for (std::uint64_t i = 0; i < count; ++i) {
         const auto at = static_cast<std::size_t>(i * chunk_size);
         const auto chunk = data.subspan(at, std::min(chunk_size, data.size() - at));
-        if (chunk_checksum(trailer_.id, first + i, chunk) != load<std::uint64_t>(&expected[static_cast<std::size_t>(i * 8)]))
+        if (!checksum_matches(load<std::uint64_t>(&expected[static_cast<std::size_t>(i * 8)]), chunk_checksum(trailer_.id, first + i, chunk)))
           fail(Errc::corruption, path(), begin + at,
                "the chunk of " + std::to_string(chunk.size()) + " bytes does not match its checksum; restore the file from a backup");
       }
@@ -76,7 +76,7 @@ class Block {
     scope.renew();
     const auto footer = reader_.view(scope, trailer_.data_length, static_cast<std::size_t>(trailer_.file_length - trailer_.data_length));
     const auto field = static_cast<std::size_t>(trailer_.trailer_offset() - trailer_.data_length + 56);
-    if (footer_checksum(trailer_.id, footer, field) != trailer_.footer_checksum || load<std::uint64_t>(&footer[field]) != trailer_.footer_checksum)
+    if (!checksum_matches(trailer_.footer_checksum, footer_checksum(trailer_.id, footer, field)) || load<std::uint64_t>(&footer[field]) != trailer_.footer_checksum)
       fail(Errc::corruption, path(), trailer_.data_length, "the footer does not match its checksum; restore the file from a backup");
     scope.renew();
   }
