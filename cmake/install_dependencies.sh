@@ -51,7 +51,11 @@ for group in "${@:-build}"; do
       need_header xxhash.h libxxhash-dev
       need_boost
       ;;
-    bench) need_header benchmark/benchmark.h libbenchmark-dev ;;
+    bench)
+      need_header benchmark/benchmark.h libbenchmark-dev
+      need_header faiss/IndexFlat.h libfaiss-dev
+      [ -n "$(find /usr/lib /usr/local/lib -name 'libopenblas.so' 2>/dev/null | head -n 1)" ] || need libopenblas-pthread-dev
+      ;;
     clang) need_command clang++-16 clang-16 ;;
     fuzz)
       need_command clang++-16 clang-16

@@ -12,7 +12,7 @@ inline void accepted() {
     Count() = default;
     Count(const Count&) = delete;
     Count& operator=(const Count&) = delete;
-    ~Count() { std::fprintf(stderr, "accepted %lu inputs\n", inputs); }
+    ~Count() { std::fprintf(stderr, "%lu accepted\n", inputs); }
   };
   static Count count;
   ++count.inputs;

@@ -1,4 +1,5 @@
 # Runs every fuzz target for SECONDS, from its seeds in corpus/<name>. Found inputs go to FOLDER/found/<name>, a crash to FOLDER/crash-<name>-*.
+# At its end a target prints '<N> accepted' (accepted.hpp) or '<N> read to success': how many inputs its parser took. None is a failure.
 # usage: cmake -DFOLDER=<build folder> -DSECONDS=<seconds for each target> [-DONLY=<name>] -P run.cmake
 cmake_path(ABSOLUTE_PATH FOLDER)
 file(GLOB sources "${CMAKE_CURRENT_LIST_DIR}/*_fuzz.cpp")
@@ -21,7 +22,7 @@ foreach(source IN LISTS sources)
                   RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
   string(REGEX MATCH "number_of_executed_units: +([0-9]+)" ignored "${output}")
   set(runs "${CMAKE_MATCH_1}")
-  if(NOT output MATCHES "accepted ([0-9]+) inputs")
+  if(NOT output MATCHES "([0-9]+) (accepted|read to success)")
     set(CMAKE_MATCH_1 0)
   endif()
   set(accepted "${CMAKE_MATCH_1}")
