@@ -1,5 +1,5 @@
-// Runs every benchmark program and prints the one table that matters: target, reached, ratio, OK or MISS. It knows no benchmark by name: a line is made of every
-// one that sets the counters `target`, `reached` and `at_least` (support/measure.hpp).
+// Runs every benchmark program and prints the one table that matters: target, reached, ratio, OK or MISS. It knows no benchmark by name: a line is made of
+// every one that sets the counters `target`, `reached` and `at_least` (support/measure.hpp).
 #include <boost/property_tree/json_parser.hpp>
 #include <boost/property_tree/ptree.hpp>
 

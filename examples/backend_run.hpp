@@ -70,11 +70,13 @@ void run_backend(const std::filesystem::path& store, const std::filesystem::path
       if (search(query).size() != k) throw std::runtime_error("a search returned fewer than k answers");
     asked_again += asked.size();
   } while (seconds_since(search_start) < 1);
-  std::cout << lines.str() << "figures " << open_ms << ' ' << opened << ' ' << searched << ' ' << static_cast<double>(asked_again) / seconds_since(search_start) << std::endl;
+  std::cout << lines.str() << "figures " << open_ms << ' ' << opened << ' ' << searched << ' ' << static_cast<double>(asked_again) / seconds_since(search_start)
+            << std::endl;
 }
 
 /// Runs `program --measure name …` as a child and reads what run_backend() printed there.
-[[nodiscard]] inline BackendRun measure_in_child(std::string_view name, const std::filesystem::path& store, const std::filesystem::path& data, std::size_t queries) {
+[[nodiscard]] inline BackendRun measure_in_child(std::string_view name, const std::filesystem::path& store, const std::filesystem::path& data,
+                                                 std::size_t queries) {
   int ends[2];
   if (::pipe(ends) != 0) throw std::runtime_error("cannot make a pipe");
   std::vector<std::string> words{"/proc/self/exe", "--measure", std::string(name), "--store", store.string(), "--data", data.string()};

@@ -50,33 +50,33 @@ fs::path find_data() {
   throw std::runtime_error("examples/data/fashion10k was not found here or above; name the folder with --data");
 }
 
-template <class Pictures>
 void ingest(const fs::path& store, const Pictures& base, const std::vector<std::string>& labels) {
   fs::remove_all(store);
   const auto start = std::chrono::steady_clock::now();
   auto collection = quiver::Collection<quiver::MMapPolicy>::create(
       store, quiver::Schema{quiver::Field::string("label"), quiver::VectorField("picture", picture_side * picture_side).metric(quiver::Metric::l2)});
   std::vector<quiver::Document> batch;
-  for (std::size_t row = 0; row < base.rows(); ++row) {
+  for (std::size_t row = 0; row < base.rows; ++row) {
     batch.push_back(quiver::Document{std::to_string(row), {{"label", labels[row]}, {"picture", pixels(base.row(row))}}});
-    if (batch.size() == 1000 || row + 1 == base.rows()) {
+    if (batch.size() == 1000 || row + 1 == base.rows) {
       collection.insert(batch);
       batch.clear();
-      std::cerr << format("\ringesting %zu of %zu pictures", row + 1, base.rows()) << std::flush;
+      std::cerr << format("\ringesting %zu of %zu pictures", row + 1, base.rows) << std::flush;
     }
   }
   collection.flush();
   collection.close();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  std::cerr << format("\ringested and flushed %zu pictures in %.2f s\n", base.rows(), seconds);
+  std::cerr << format("\ringested and flushed %zu pictures in %.2f s\n", base.rows, seconds);
 }
 
 /// Calls action.operator()<P>() for the backend of that name.
 template <class Action>
 void with_backend(std::string_view name, Action&& action) {
   const auto try_one = [&]<class P>() { return name == P::name ? (action.template operator()<P>(), true) : false; };
-  if (!(try_one.template operator()<quiver::MMapPolicy>() || try_one.template operator()<quiver::CheckedMMapPolicy>() || try_one.template operator()<quiver::MMapReadPolicy>() ||
-        try_one.template operator()<quiver::MemoryPolicy>() || try_one.template operator()<quiver::FileReadPolicy>()))
+  if (!(try_one.template operator()<quiver::MMapPolicy>() || try_one.template operator()<quiver::CheckedMMapPolicy>() ||
+        try_one.template operator()<quiver::MMapReadPolicy>() || try_one.template operator()<quiver::MemoryPolicy>() ||
+        try_one.template operator()<quiver::FileReadPolicy>()))
     throw std::runtime_error("there is no backend " + std::string(name));
 }
 
@@ -96,19 +96,21 @@ bool demonstrate(const fs::path& data, const fs::path& out) {
   const fs::path store = out / "demo.qvr";
   const auto base = quiver::read_bvecs(data / "base.bvecs");
   const std::vector<std::string> labels = read_lines(data / "base_labels.txt");
-  if (labels.size() != base.rows()) throw std::runtime_error("base.bvecs and base_labels.txt in " + data.string() + " do not belong together");
+  if (labels.size() != base.rows) throw std::runtime_error("base.bvecs and base_labels.txt in " + data.string() + " do not belong together");
   const Queries queries(data);
   ingest(store, base, labels);
 
   Table table({"backend", "open", "memory, opened", "memory, searched", "recall@10", "queries/s"});
   std::vector<BackendRun> runs;
   bool good = true;
-  for (const std::string_view name : {quiver::MMapPolicy::name, quiver::CheckedMMapPolicy::name, quiver::MMapReadPolicy::name, quiver::MemoryPolicy::name, quiver::FileReadPolicy::name}) {
+  for (const std::string_view name :
+       {quiver::MMapPolicy::name, quiver::CheckedMMapPolicy::name, quiver::MMapReadPolicy::name, quiver::MemoryPolicy::name, quiver::FileReadPolicy::name}) {
     std::cerr << "searching under " << name << '\n';
     runs.push_back(measure_in_child(name, store, data, queries.size()));
     const BackendRun& run = runs.back();
     const double found = recall(base, queries, run.answers, asked_for);
-    table.add({run.name, format("%.2f ms", run.open_ms), megabytes(run.opened_kib), megabytes(run.searched_kib), format("%.3f", found), format("%.0f", run.queries_per_second)});
+    table.add({run.name, format("%.2f ms", run.open_ms), megabytes(run.opened_kib), megabytes(run.searched_kib), format("%.3f", found),
+               format("%.0f", run.queries_per_second)});
     if (found < 1) {
       good = false;
       std::cerr << "demo: recall is below 1 under " << name << '\n';
@@ -124,13 +126,15 @@ bool demonstrate(const fs::path& data, const fs::path& out) {
     if (entry.is_regular_file()) ++files, bytes += entry.file_size();
   write_png(out / "demo.png", draw_answers(base, queries, runs.front().answers, queries_drawn));
 
-  std::cout << format("\nfashion10k: %zu pictures of %zu values, %zu queries, the %zu nearest by squared L2, found exactly\n\n", base.rows(), picture_side * picture_side,
-                      queries.size(), asked_for)
+  std::cout << format("\nfashion10k: %zu pictures of %zu values, %zu queries, the %zu nearest by squared L2, found exactly\n\n", base.rows,
+                      picture_side * picture_side, queries.size(), asked_for)
             << table.text() << '\n'
             << (good ? "  The answers are the same under every backend" : "  NOT ALL ANSWERS ARE RIGHT")
-            << format(". Most of the 10 nearest bear the query's own label for %zu of %zu queries.\n", right_majorities(queries, runs.front().answers), queries.size())
+            << format(". Most of the 10 nearest bear the query's own label for %zu of %zu queries.\n", right_majorities(queries, runs.front().answers),
+                      queries.size())
             << "  Memory is what the process holds more than before it opened the store, pages of mapped files included.\n\n"
-            << "  store    " << store.string() << format("  (%ju files, %.1f MB)\n", files, static_cast<double>(bytes) / 1e6) << "  picture  " << (out / "demo.png").string() << '\n';
+            << "  store    " << store.string() << format("  (%ju files, %.1f MB)\n", files, static_cast<double>(bytes) / 1e6) << "  picture  "
+            << (out / "demo.png").string() << '\n';
   return good;
 }
 

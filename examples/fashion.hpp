@@ -19,6 +19,8 @@ namespace examples {
 
 constexpr std::size_t picture_side = 28;
 
+using Pictures = quiver::Matrix<std::uint8_t>;  // a row per picture
+
 /// One nearest picture as a search returned it.
 struct Answer {
   std::size_t row = 0;  // in the base
@@ -40,15 +42,18 @@ using Answers = std::vector<std::vector<Answer>>;  // one list per query, neares
 /// The queries with their labels and exact answers. The base is read only where it is needed: to be ingested, and to be drawn.
 struct Queries {
   explicit Queries(const std::filesystem::path& folder)
-      : pictures(quiver::read_bvecs(folder / "query.bvecs")), labels(read_lines(folder / "query_labels.txt")), distances(quiver::read_fvecs(folder / "groundtruth_dist2.fvecs")) {
-    if (labels.size() != pictures.rows() || distances.rows() != pictures.rows()) throw std::runtime_error("the files in " + folder.string() + " do not belong together");
+      : pictures(quiver::read_bvecs(folder / "query.bvecs")),
+        labels(read_lines(folder / "query_labels.txt")),
+        distances(quiver::read_fvecs(folder / "groundtruth_dist2.fvecs")) {
+    if (labels.size() != pictures.rows || distances.rows != pictures.rows)
+      throw std::runtime_error("the files in " + folder.string() + " do not belong together");
   }
 
   [[nodiscard]] std::size_t size() const { return labels.size(); }
 
-  decltype(quiver::read_bvecs(std::filesystem::path())) pictures;
+  Pictures pictures;
   std::vector<std::string> labels;
-  decltype(quiver::read_fvecs(std::filesystem::path())) distances;  // exact, ascending
+  quiver::Matrix<float> distances;  // exact, ascending
 };
 
 [[nodiscard]] inline std::int64_t exact_distance(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) {
@@ -59,8 +64,7 @@ struct Queries {
 
 /// The share of the k asked rows whose exact distance, computed here from the pixels, is not above the k-th shipped exact distance: a tie counts, a row
 /// returned twice does not.
-template <class Pictures>
-[[nodiscard]] double recall(const Pictures& base, const Queries& queries, const Answers& answers, std::size_t k) {
+[[nodiscard]] inline double recall(const Pictures& base, const Queries& queries, const Answers& answers, std::size_t k) {
   std::size_t right = 0;
   for (std::size_t query = 0; query < queries.size(); ++query) {
     const float limit = queries.distances.row(query)[k - 1];

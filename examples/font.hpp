@@ -13,6 +13,7 @@ constexpr std::size_t glyph_width = 5, glyph_height = 9, glyph_advance = 6;
 
 /// The nine rows of a character from top to bottom, two hexadecimal digits each; bit 4 is the leftmost pixel. What has no glyph is drawn as a box.
 [[nodiscard]] constexpr std::string_view glyph(char character) {
+  // clang-format off
   switch (character) {
     case ' ': return "000000000000000000";
     case 'A': return "0E11111F1111110000";
@@ -94,9 +95,12 @@ constexpr std::size_t glyph_width = 5, glyph_height = 9, glyph_advance = 6;
     case '?': return "0E1101020400040000";
     default: return "1F11111111111F0000";
   }
+  // clang-format on
 }
 
-[[nodiscard]] constexpr std::size_t text_width(std::string_view text, std::size_t scale) { return text.empty() ? 0 : (text.size() * glyph_advance - 1) * scale; }
+[[nodiscard]] constexpr std::size_t text_width(std::string_view text, std::size_t scale) {
+  return text.empty() ? 0 : (text.size() * glyph_advance - 1) * scale;
+}
 
 /// Draws one line of text with its upper left corner at (x, y).
 inline void draw_text(Canvas& canvas, std::size_t x, std::size_t y, std::string_view text, Color color, std::size_t scale = 2) {

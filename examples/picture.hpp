@@ -47,8 +47,7 @@ inline void draw_picture(Canvas& canvas, std::size_t x, std::size_t y, std::span
 }
 
 /// The first `rows` queries with their answers.
-template <class Pictures>
-[[nodiscard]] Canvas draw_answers(const Pictures& base, const Queries& queries, const Answers& answers, std::size_t rows) {
+[[nodiscard]] inline Canvas draw_answers(const Pictures& base, const Queries& queries, const Answers& answers, std::size_t rows) {
   const PictureStyle style;
   rows = std::min(rows, answers.size());
   const std::size_t columns = rows == 0 ? 0 : answers.front().size();
@@ -60,7 +59,8 @@ template <class Pictures>
     draw_text(canvas, width < box ? x + (box - width) / 2 : x - (width - box) / 2, y + box + 7, text, color);
   };
   const std::size_t first_answer = style.margin + style.pitch_x() + style.query_gap;
-  draw_text(canvas, style.margin, 22, "Fashion-MNIST: the " + std::to_string(columns) + " nearest of " + with_commas(base.rows()) + " pictures, found exactly", style.ink, 3);
+  draw_text(canvas, style.margin, 22, "Fashion-MNIST: the " + std::to_string(columns) + " nearest of " + with_commas(base.rows) + " pictures, found exactly",
+            style.ink, 3);
   draw_text(canvas, style.margin, 62, "query", style.query);
   draw_text(canvas, first_answer, 62, "nearest first:", style.faint);
   draw_text(canvas, first_answer + text_width("nearest first: ", 2) + 2, 62, "same label", style.right);

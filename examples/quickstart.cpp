@@ -13,12 +13,13 @@ using namespace quiver;
 int main() try {
   std::filesystem::remove_all("movies.qvr");
   {
-    auto movies = Collection<MMapPolicy>::create(
-        "movies.qvr", Schema{Field::string("title"), Field::int32("year"), Field::strings("genres"), Field::float64("rating").nullable(),
-                             VectorField("embedding", 4).metric(Metric::cosine)});
-    movies.insert(Document{"tt0111161", {{"title", "The Shawshank Redemption"}, {"year", 1994}, {"genres", {"Drama"}}, {"rating", 9.3}, {"embedding", {0.9f, 0.1f, 0.0f, 0.2f}}}});
-    movies.insert({Document{"tt0068646", {{"title", "The Godfather"}, {"year", 1972}, {"genres", {"Crime", "Drama"}}, {"embedding", {0.7f, 0.6f, 0.1f, 0.0f}}}},
-                   Document{"tt0133093", {{"title", "The Matrix"}, {"year", 1999}, {"genres", {"Action", "Sci-Fi"}}, {"embedding", {0.0f, 0.2f, 0.9f, 0.4f}}}}});
+    auto movies = Collection<MMapPolicy>::create("movies.qvr", Schema{Field::string("title"), Field::int32("year"), Field::strings("genres"),
+                                                                      Field::float64("rating").nullable(), VectorField("embedding", 4).metric(Metric::cosine)});
+    movies.insert(Document{
+        "tt0111161", {{"title", "The Shawshank Redemption"}, {"year", 1994}, {"genres", {"Drama"}}, {"rating", 9.3}, {"embedding", {0.9f, 0.1f, 0.0f, 0.2f}}}});
+    movies.insert(
+        {Document{"tt0068646", {{"title", "The Godfather"}, {"year", 1972}, {"genres", {"Crime", "Drama"}}, {"embedding", {0.7f, 0.6f, 0.1f, 0.0f}}}},
+         Document{"tt0133093", {{"title", "The Matrix"}, {"year", 1999}, {"genres", {"Action", "Sci-Fi"}}, {"embedding", {0.0f, 0.2f, 0.9f, 0.4f}}}}});
     movies.flush();  // from here on the documents survive whatever happens to the process or the machine
   }
 

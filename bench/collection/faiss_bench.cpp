@@ -41,13 +41,15 @@ void against_faiss(benchmark::State& state, std::size_t batch) {
     if (batch == 1)
       benchmark::DoNotOptimize(sides.collection->search(nearest(queries, k)));
     else
-      benchmark::DoNotOptimize(sides.collection->search_batch({.field = "vector", .queries = queries, .k = k, .fields = quiver::FieldNames::none(), .threads = 1}));
+      benchmark::DoNotOptimize(
+          sides.collection->search_batch({.field = "vector", .queries = queries, .k = k, .fields = quiver::FieldNames::none(), .threads = 1}));
   };
   Pair pair;
   for (auto _ : state) pair = interleave(sized<std::size_t>(21, 3), theirs, ours);
   state.counters["faiss_qps"] = static_cast<double>(batch) / pair.first;
   state.counters["quiver_qps"] = static_cast<double>(batch) / pair.second;
-  const std::string what = "exact search of " + std::to_string(count) + " x 128, " + (batch == 1 ? "single queries" : std::to_string(batch) + " queries at once");
+  const std::string what =
+      "exact search of " + std::to_string(count) + " x 128, " + (batch == 1 ? "single queries" : std::to_string(batch) + " queries at once");
   at_least(state, what + ", throughput / faiss IndexFlatL2", batch == 1 ? 1.0 : 0.8, pair.ratio);
 }
 BENCHMARK_CAPTURE(against_faiss, single, 1)->Unit(benchmark::kMillisecond)->Iterations(1);

@@ -27,7 +27,8 @@ class ScratchFolder {
  public:
   explicit ScratchFolder(const std::string& name) {
     const char* base = std::getenv("QUIVER_BENCH_FOLDER");
-    path_ = std::filesystem::absolute(base != nullptr ? std::filesystem::path(base) : std::filesystem::current_path()) / (name + "-" + std::to_string(::getpid()));
+    path_ =
+        std::filesystem::absolute(base != nullptr ? std::filesystem::path(base) : std::filesystem::current_path()) / (name + "-" + std::to_string(::getpid()));
     std::filesystem::create_directories(path_);
   }
   ScratchFolder(const ScratchFolder&) = delete;
@@ -55,7 +56,8 @@ class Rows {
       std::uint32_t head[2] = {};
       if (file.read(reinterpret_cast<char*>(head), sizeof head) && head[1] == dimension) {
         base_.resize(std::size_t{head[0]} * dimension);
-        if (!file.read(reinterpret_cast<char*>(base_.data()), static_cast<std::streamsize>(base_.size()))) throw std::runtime_error("sift250k/base.u8bin is too short");
+        if (!file.read(reinterpret_cast<char*>(base_.data()), static_cast<std::streamsize>(base_.size())))
+          throw std::runtime_error("sift250k/base.u8bin is too short");
       }
     }
     if (base_.empty()) {
@@ -105,7 +107,8 @@ class Rows {
   std::vector<float> vector(dimension);
   for (std::size_t i = first; i < first + count; ++i) {
     rows.next(vector.data());
-    batch.push_back(quiver::Document{std::to_string(i), {{"group", static_cast<std::int32_t>(i % 100)}, {"number", static_cast<std::int64_t>(i)}, {"vector", vector}}});
+    batch.push_back(
+        quiver::Document{std::to_string(i), {{"group", static_cast<std::int32_t>(i % 100)}, {"number", static_cast<std::int64_t>(i)}, {"vector", vector}}});
   }
   return batch;
 }
