@@ -54,12 +54,6 @@ struct Stats {
   } bytes = {};  ///< of files, by kind
 };
 
-/// How much `verify` reads.
-enum class VerifyLevel {
-  directory,  ///< manifests, and the identity, footer and directory of every file
-  full        ///< besides, every chunk of every file against its checksum, and every key against the id runs
-};
-
 /// One thing that is wrong.
 struct Problem {
   Errc code = Errc::corruption;

@@ -65,10 +65,11 @@ class ScanResult {
       return *this;
     }
     void operator++(int) { ++*this; }
-    friend bool operator==(const iterator& i, std::default_sentinel_t) noexcept { return i.scan_ == nullptr || i.scan_->ended_; }
+    friend bool operator==(const iterator& i, std::default_sentinel_t) noexcept { return i.done(); }
 
    private:
     friend class ScanResult;
+    [[nodiscard]] bool done() const noexcept { return scan_ == nullptr || scan_->ended_; }
     explicit iterator(ScanResult* scan) : scan_(scan) {}
     ScanResult* scan_ = nullptr;
   };
@@ -92,7 +93,7 @@ class ScanResult {
   }
 
   std::unique_ptr<detail::ScanSource> source_;
-  Document document_{""};
+  Document document_;
   bool started_ = false;
   bool ended_ = false;
 };

@@ -3,6 +3,7 @@
 
 #include <quiver/block/reader.hpp>
 #include <quiver/columns/group_table.hpp>
+#include <quiver/core/bitmap.hpp>
 
 #include <optional>
 

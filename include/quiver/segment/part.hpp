@@ -3,10 +3,13 @@
 
 #include <quiver/columns/materialize.hpp>
 #include <quiver/columns/reader.hpp>
-#include <quiver/index/flat.hpp>
+#include <quiver/index/flat_block.hpp>
+#include <quiver/schema/field_names.hpp>
 #include <quiver/schema/schema.hpp>
 #include <quiver/storage/policy.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,10 +31,17 @@ struct Projection {
       return;
     }
     for (const auto& name : names.names()) {
-      if (const auto* field = schema.find(name)) scalars.push_back(static_cast<std::size_t>(field - schema.fields().data()));
-      else if (const auto* vector = schema.find_vector(name)) vectors.push_back(static_cast<std::size_t>(vector - schema.vectors().data()));
+      if (const auto* field = schema.find(name)) add(scalars, field - schema.fields().data());
+      else if (const auto* vector = schema.find_vector(name)) add(vectors, vector - schema.vectors().data());
       else fail(Errc::invalid_argument, "there is no field '" + std::string(name) + "' in the schema");
     }
+  }
+
+ private:
+  /// A name that is asked for twice is read once.
+  static void add(std::vector<std::size_t>& to, std::ptrdiff_t ordinal) {
+    const auto wanted = static_cast<std::size_t>(ordinal);
+    if (std::find(to.begin(), to.end(), wanted) == to.end()) to.push_back(wanted);
   }
 };
 
@@ -40,6 +50,11 @@ struct Projection {
   const auto* field = schema.find_vector(name);
   if (field == nullptr) fail(Errc::invalid_argument, "there is no vector field '" + std::string(name) + "' in the schema");
   return static_cast<std::size_t>(field - schema.vectors().data());
+}
+
+/// Appends a copy of a vector to a document. REQUIRES: the document does not hold the field yet.
+inline void append_vector(Document& document, const VectorField& field, std::span<const float> values) {
+  DocumentAccess::append(document, field.name(), Value(std::vector<float>(values.begin(), values.end())));
 }
 
 /// What one flush left: a SCALAR block, and per vector field, in schema order, a VECTOR_INDEX block of the same rows.
@@ -93,8 +108,8 @@ class Part {
 
   /// Appends the projected fields of a row to a document.
   void read(Scope& scope, const Schema& schema, const Projection& fields, std::uint64_t row, Document& to) const {
-    for (const auto i : fields.scalars) append_cell(to, schema.fields()[i].name(), scalars_.cell(scope, i, row));
-    for (const auto i : fields.vectors) append_vector(to, schema.vectors()[i].name(), vectors_[i].row(scope, row));
+    for (const auto i : fields.scalars) append_cell(to, schema.fields()[i], scalars_.cell(scope, i, row));
+    for (const auto i : fields.vectors) append_vector(to, schema.vectors()[i], vectors_[i].row(scope, row));
   }
 
  private:

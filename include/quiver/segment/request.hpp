@@ -43,7 +43,7 @@ struct Hit {
   DocId id = {};
   std::string key = {};
   float distance = 0;  ///< smaller is nearer: squared L2; 1 - inner product; 1 - cosine similarity
-  Document document{""};
+  Document document = {};
 };
 
 /// What a search did.

@@ -64,8 +64,8 @@ class Rows {
     const auto part = part_of(ordinal);
     if (part != parts_.size()) return parts_[part]->read(scope, schema, fields, ordinal - starts_[part], to);
     const auto row = ordinal - starts_.back();
-    for (const auto i : fields.scalars) append_cell(to, schema.fields()[i].name(), memtable_->cell(i, row));
-    for (const auto i : fields.vectors) append_vector(to, schema.vectors()[i].name(), memtable_->vector(i, row));
+    for (const auto i : fields.scalars) append_cell(to, schema.fields()[i], memtable_->cell(i, row));
+    for (const auto i : fields.vectors) append_vector(to, schema.vectors()[i], memtable_->vector(i, row));
   }
 
   /// Exact search: every row is looked at once. Complexity O(rows x dimension). Renews the scope.

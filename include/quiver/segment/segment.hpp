@@ -11,6 +11,9 @@
 
 namespace quiver {
 
+/// A column as it is stored: name, type, nullable.
+using PhysicalColumn = detail::PhysicalColumn;
+
 /// What a collection tells of one of its segments.
 struct SegmentInfo {
   SegmentId id = {};

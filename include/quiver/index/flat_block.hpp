@@ -1,0 +1,108 @@
+// A VECTOR_INDEX block of type flat: the raw rows of one vector field, and for cosine their inverse norms.
+#pragma once
+
+#include <quiver/block/reader.hpp>
+#include <quiver/block/writer.hpp>
+#include <quiver/index/flat.hpp>
+
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace quiver::detail {
+
+inline constexpr std::string_view vectors_section = "vectors";              // rows x dimension float32, dense, 64-byte aligned
+inline constexpr std::string_view inverse_norms_section = "inverse_norms";  // rows float32; cosine only
+
+/// Writes `rows` rows, row_at(row) -> const float*. The draft is left finished, not published.
+template <class Draft, class RowAt>
+[[nodiscard]] FileIdentity write_flat_block(Draft& draft, Metric metric, std::size_t dimension, std::uint64_t rows, RowAt&& row_at, std::optional<FileId> id = std::nullopt) {
+  BlockWriter<Draft> writer(draft, BlockKind::vector_index, id);
+  writer.begin_section(vectors_section);
+  for (std::uint64_t row = 0; row < rows; ++row) writer.append(std::as_bytes(std::span<const float>(row_at(row), dimension)));
+  writer.end_section();
+  if (metric == Metric::cosine) {
+    writer.begin_section(inverse_norms_section);
+    for (std::uint64_t row = 0; row < rows; ++row) {
+      const float inverse = inverse_norm(std::span<const float>(row_at(row), dimension));
+      writer.append(std::as_bytes(std::span<const float>(&inverse, 1)));
+    }
+    writer.end_section();
+  }
+  return writer.finish();
+}
+
+/// One open flat block. Opening reads the directory alone. Owns its reader. Any number of threads, each with a scope of its own.
+template <class Reader>
+class FlatBlock {
+ public:
+  /// corruption: not the file of `identity`, or its sections do not hold `rows` rows of `dimension`.
+  template <class Scope>
+  FlatBlock(Reader reader, Scope& scope, const FileIdentity& identity, Metric metric, std::size_t dimension, std::uint64_t rows)
+      : block_(std::move(reader), scope, identity, BlockKind::vector_index), vectors_(block_.section(vectors_section)), dimension_(dimension), rows_(rows) {
+    if (metric == Metric::cosine) norms_ = block_.section(inverse_norms_section);
+    expect(vectors_, vectors_section, dimension * sizeof(float));
+    if (norms_) expect(*norms_, inverse_norms_section, sizeof(float));
+  }
+
+  [[nodiscard]] std::uint64_t rows() const noexcept { return rows_; }
+  [[nodiscard]] std::size_t dimension() const noexcept { return dimension_; }
+  [[nodiscard]] const Block<Reader>& block() const noexcept { return block_; }
+
+  /// The vector of a row; lives until the scope is renewed. REQUIRES: row < rows().
+  template <class Scope>
+  [[nodiscard]] std::span<const float> row(Scope& scope, std::uint64_t row) const {
+    return {floats(scope, vectors_, row * dimension_, dimension_), dimension_};
+  }
+
+  /// One query over all rows, ids first_id + row. Renews the scope.
+  template <class Scope>
+  void search(Scope& scope, const FlatQuery& query, std::uint64_t first_id, TopK& best) const {
+    for_each_slab(scope, [&](std::uint64_t first, const FlatRows& rows) { flat_scan(query, rows, first_id + first, best); });
+  }
+  /// Many queries in one pass. Renews the scope.
+  template <class Scope>
+  void search_batch(Scope& scope, std::span<const FlatQuery> queries, std::uint64_t first_id, std::span<TopK> best) const {
+    FlatBatch batch(queries);
+    for_each_slab(scope, [&](std::uint64_t first, const FlatRows& rows) { batch.scan(rows, first_id + first, best); });
+  }
+
+ private:
+  void expect(const Range& section, std::string_view name, std::size_t row_bytes) const {
+    // Divided, so that no row count of a hostile manifest can overflow.
+    if (section.length % row_bytes != 0 || section.length / row_bytes != rows_)
+      fail(Errc::corruption, block_.path(), section.offset, "section '" + std::string(name) + "' has " + std::to_string(section.length) + " bytes, which are not " + std::to_string(rows_) + " rows of " + std::to_string(row_bytes));
+  }
+  template <class Scope>
+  [[nodiscard]] const float* floats(Scope& scope, const Range& section, std::uint64_t first, std::size_t count) const {
+    // Sections are 64-byte aligned, and so is memory that readers hand out.
+    return reinterpret_cast<const float*>(block_.view(scope, section, first * sizeof(float), count * sizeof(float)).data());
+  }
+  /// Calls scan(first row, rows): once with everything where the reader is one stretch of memory, else in pieces of about a megabyte.
+  template <class Scope, class Scan>
+  void for_each_slab(Scope& scope, Scan&& scan) const {
+    if constexpr (requires { block_.reader().data(); }) {
+      const auto* const base = block_.reader().data();
+      const auto at = [base](const Range& section) { return reinterpret_cast<const float*>(base + section.offset); };
+      scan(std::uint64_t{0}, FlatRows{at(vectors_), norms_ ? at(*norms_) : nullptr, static_cast<std::size_t>(rows_), dimension_});
+    } else {
+      const std::uint64_t slab = std::max<std::uint64_t>(1, (std::uint64_t{1} << 20) / (dimension_ * sizeof(float)));
+      for (std::uint64_t first = 0; first < rows_; first += slab) {
+        scope.renew();
+        const auto count = static_cast<std::size_t>(std::min(slab, rows_ - first));
+        const auto* const vectors = floats(scope, vectors_, first * dimension_, count * dimension_);
+        const auto* const norms = norms_ ? floats(scope, *norms_, first, count) : nullptr;
+        scan(first, FlatRows{vectors, norms, count, dimension_});
+      }
+      scope.renew();
+    }
+  }
+
+  Block<Reader> block_;
+  Range vectors_;
+  std::optional<Range> norms_;
+  std::size_t dimension_;
+  std::uint64_t rows_;
+};
+
+}  // namespace quiver::detail
