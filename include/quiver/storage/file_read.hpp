@@ -1,7 +1,7 @@
 // FileReadPolicy: explicit positioned reads, every chunk verified, no mapping: a failing device is an error and never a signal.
 #pragma once
 
-#include <quiver/storage/directory.hpp>
+#include <quiver/storage/folder_store.hpp>
 #include <quiver/storage/posix_file_system.hpp>
 #include <quiver/storage/read_buffers.hpp>
 #include <quiver/storage/verified_footer.hpp>

@@ -1,7 +1,7 @@
 // A block file mapped into memory: what the three mapping policies have in common.
 #pragma once
 
-#include <quiver/storage/directory.hpp>
+#include <quiver/storage/folder_store.hpp>
 #include <quiver/storage/verified_footer.hpp>
 
 namespace quiver::detail {
@@ -35,11 +35,6 @@ struct MappedFile {
       check_chunks(file->bytes().first(static_cast<std::size_t>(file->trailer.data_length)), 0, file->footer(), file->trailer, file->path);
     return file;
   }
-};
-
-/// A mapping has nothing to hold for a reader: its views live as long as the file is open.
-struct EmptyReadScope {
-  void renew() noexcept {}
 };
 
 /// Views straight into the mapping: the reader of zero copy. Shares the mapping with its copies.

@@ -1,7 +1,6 @@
 // MemoryPolicy: every file whole in memory, verified while it is loaded; without a path nothing is created anywhere.
 #pragma once
 
-#include <quiver/storage/mapped_file.hpp>
 #include <quiver/storage/memory_file.hpp>
 #include <quiver/storage/posix_file_system.hpp>
 
@@ -66,7 +65,7 @@ struct BasicMemoryPolicy {
       if (directory_) return Reader(detail::load_file(*directory_, file, identity));
       auto found = volatile_->find(file);
       // The data was never anywhere else than where it is: identity and footer tell enough.
-      static_cast<void>(detail::check_whole(found->bytes(), identity, found->path));
+      verify_file(found->bytes(), identity, VerifyLevel::directory, found->path);
       return Reader(std::move(found));
     }
     [[nodiscard]] Bytes read_small(std::string_view file) const {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <quiver/storage/anonymous_memory.hpp>
-#include <quiver/storage/directory.hpp>
+#include <quiver/storage/folder_store.hpp>
 #include <quiver/storage/verified_footer.hpp>
 
 #include <array>
@@ -18,14 +18,6 @@ struct MemoryFile {
 
   [[nodiscard]] ByteSpan bytes() const noexcept { return {memory.data(), static_cast<std::size_t>(size)}; }
 };
-
-/// Checks identity and footer of a file in memory.
-inline FileTrailer check_whole(ByteSpan bytes, const FileIdentity& identity, const std::filesystem::path& path) {
-  const auto trailer = check_identity([bytes](std::uint64_t offset, std::size_t length) { return bytes.subspan(static_cast<std::size_t>(offset), length); },
-                                      bytes.size(), identity, path);
-  check_footer(bytes.subspan(static_cast<std::size_t>(trailer.data_length)), trailer, path);
-  return trailer;
-}
 
 /// Reads a file into one mapping, its end first, then its data slice by slice, each verified while it is still in the processor's cache.
 template <FileSystem FS>

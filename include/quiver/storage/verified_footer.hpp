@@ -1,7 +1,7 @@
 // What every policy checks of a file before it serves a byte of it: that it is the file that is meant, and that its chunks are what was written.
 #pragma once
 
-#include <quiver/core/trailer.hpp>
+#include <quiver/storage/policy.hpp>
 
 #include <algorithm>
 
@@ -51,3 +51,17 @@ inline void check_chunks(ByteSpan data, std::uint64_t first, ByteSpan footer, co
 }
 
 }  // namespace quiver::detail
+
+namespace quiver {
+
+/// The checks that a policy's open() owes, for a file that is whole in memory. none: length, file id and format version; directory: the footer too;
+/// full: every chunk of the data too. corruption or version_mismatch, with `path` and the offset. `path` is for messages.
+inline void verify_file(ByteSpan file, const FileIdentity& identity, VerifyLevel level, const std::filesystem::path& path) {
+  const auto trailer = detail::check_identity(
+      [file](std::uint64_t offset, std::size_t length) { return file.subspan(static_cast<std::size_t>(offset), length); }, file.size(), identity, path);
+  const auto footer = file.subspan(static_cast<std::size_t>(trailer.data_length));
+  if (level != VerifyLevel::none) detail::check_footer(footer, trailer, path);
+  if (level == VerifyLevel::full) detail::check_chunks(file.first(static_cast<std::size_t>(trailer.data_length)), 0, footer, trailer, path);
+}
+
+}  // namespace quiver

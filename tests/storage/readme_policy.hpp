@@ -1,0 +1,155 @@
+// A storage policy of one's own: files on shelves in this process, one shelf per path.
+#pragma once
+
+#include <quiver/storage/verified_footer.hpp>
+
+#include <atomic>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <mutex>
+
+namespace my {
+
+using namespace quiver;  // a user's own namespace
+
+struct File {
+  struct alignas(64) Line {
+    std::byte bytes[64];
+  };
+  std::filesystem::path path;
+  std::vector<Line> lines;  // aligned to 64, so that what is aligned in the file is aligned in memory
+  std::size_t size = 0;
+
+  ByteSpan bytes() const { return {lines.empty() ? nullptr : lines.front().bytes, size}; }
+};
+
+struct Shelf {
+  std::mutex mutex;
+  std::map<std::string, std::shared_ptr<const File>, std::less<>> files;
+  std::atomic<bool> locked{false};
+
+  static std::shared_ptr<Shelf> at(const std::filesystem::path& path, bool make) {
+    static std::mutex mutex;
+    static std::map<std::filesystem::path, std::shared_ptr<Shelf>> shelves;
+    const std::lock_guard guard(mutex);
+    auto& shelf = shelves[path];
+    if (!shelf && make) shelf = std::make_shared<Shelf>();
+    return shelf;
+  }
+};
+
+struct ShelfOptions {};
+
+struct ShelfPolicy {
+  static constexpr std::string_view name = "shelf";
+  static constexpr StorageCaps caps{.writable = true, .zero_copy = true, .volatile_store = false};
+
+  using Options = ShelfOptions;
+  using Lock = std::shared_ptr<void>;  // unlocks when it goes
+
+  struct ReadScope {
+    void renew() noexcept {}  // views live as long as their file: there is nothing to hold
+  };
+
+  class Reader {
+   public:
+    explicit Reader(std::shared_ptr<const File> file) : file_(std::move(file)) {}
+    std::uint64_t size() const noexcept { return file_->size; }
+    const std::filesystem::path& path() const noexcept { return file_->path; }
+    const std::byte* data() const noexcept { return file_->bytes().data(); }
+    ByteSpan view(ReadScope&, std::uint64_t offset, std::size_t length) const noexcept { return {data() + offset, length}; }
+    void prefetch(ReadScope&, std::span<const Range>) const noexcept {}
+
+   private:
+    std::shared_ptr<const File> file_;  // kept by every reader: removing a file does not disturb them
+  };
+
+  class Draft {
+   public:
+    void append(ByteSpan bytes) {
+      if (bytes.empty()) return;
+      file_->lines.resize((file_->size + bytes.size() + 63) / 64);
+      std::memcpy(file_->lines.front().bytes + file_->size, bytes.data(), bytes.size());
+      file_->size += bytes.size();
+    }
+
+   private:
+    friend ShelfPolicy;
+    std::shared_ptr<File> file_ = std::make_shared<File>();  // on no shelf until it is published
+    std::string name_;
+  };
+
+  class Store {
+   public:
+    Reader open(std::string_view file, const FileIdentity& identity) const {
+      auto found = find(file);
+      verify_file(found->bytes(), identity, VerifyLevel::full, found->path);
+      return Reader(std::move(found));
+    }
+    Bytes read_small(std::string_view file) const {
+      const auto found = find(file);
+      return Bytes(found->bytes().begin(), found->bytes().end());
+    }
+    std::vector<FileInfo> list() const {
+      const std::lock_guard guard(shelf_->mutex);
+      std::vector<FileInfo> all;
+      for (const auto& [file, content] : shelf_->files) all.push_back({file, content->size});
+      return all;
+    }
+    const std::filesystem::path& path() const { return path_; }
+    ReadScope read_scope() const { return {}; }
+
+    Draft create(std::string_view file) {
+      must_be_writable();
+      Draft draft;
+      draft.name_ = file;
+      draft.file_->path = path_ / file;
+      return draft;
+    }
+    void publish(Draft&& draft) { publish(std::span(&draft, 1)); }
+    void publish(std::span<Draft> drafts) {
+      const std::lock_guard guard(shelf_->mutex);
+      for (const auto& draft : drafts)
+        if (shelf_->files.contains(draft.name_)) throw Error(Errc::already_exists, "there is such a file on the shelf", draft.file_->path);
+      for (const auto& draft : drafts) shelf_->files[draft.name_] = draft.file_;
+    }
+    void remove(std::string_view file) {
+      must_be_writable();
+      const std::lock_guard guard(shelf_->mutex);
+      if (const auto found = shelf_->files.find(file); found != shelf_->files.end()) shelf_->files.erase(found);
+    }
+    Lock lock_for_writing() {
+      must_be_writable();
+      if (shelf_->locked.exchange(true)) throw Error(Errc::locked, "someone else writes on this shelf", path_);
+      return Lock(shelf_.get(), [shelf = shelf_](void*) { shelf->locked = false; });
+    }
+
+   private:
+    friend ShelfPolicy;
+    Store(std::filesystem::path path, OpenMode mode, bool make) : path_(std::move(path)), mode_(mode), shelf_(Shelf::at(path_, make)) {
+      if (!shelf_) throw Error(Errc::not_found, "there is no such shelf", path_);
+      if (make && !list().empty()) throw Error(Errc::already_exists, "the shelf is not empty", path_);
+    }
+    std::shared_ptr<const File> find(std::string_view file) const {
+      const std::lock_guard guard(shelf_->mutex);
+      const auto found = shelf_->files.find(file);
+      if (found == shelf_->files.end()) throw Error(Errc::not_found, "there is no such file on the shelf", path_ / file);
+      return found->second;
+    }
+    void must_be_writable() const {
+      if (mode_ == OpenMode::read_only) throw Error(Errc::read_only, "the shelf was opened read-only", path_);
+    }
+
+    std::filesystem::path path_;
+    OpenMode mode_;
+    std::shared_ptr<Shelf> shelf_;
+  };
+
+  static Store create_store(const std::filesystem::path& path, const Options& = {}) { return Store(path, OpenMode::read_write, true); }
+  static Store open_store(const std::filesystem::path& path, const Options&, OpenMode mode) { return Store(path, mode, false); }
+};
+
+static_assert(WritableStoragePolicy<ShelfPolicy>);
+
+}  // namespace my
