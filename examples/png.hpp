@@ -148,6 +148,7 @@ inline void write_png(const std::filesystem::path& path, const Canvas& canvas) {
   };
   const auto write_chunk = [&](std::string_view type, const std::vector<std::uint8_t>& body) {
     std::vector<std::uint8_t> chunk;
+    chunk.reserve(body.size() + 12);
     big_endian(chunk, static_cast<std::uint32_t>(body.size()));
     chunk.insert(chunk.end(), type.begin(), type.end());
     chunk.insert(chunk.end(), body.begin(), body.end());
