@@ -135,7 +135,9 @@ inline void write_png(const std::filesystem::path& path, const Canvas& canvas) {
     rows.push_back(0);  // each row begins with its filter: none
     for (std::size_t x = 0; x < canvas.width(); ++x) {
       const Color color = canvas.at(x, y);
-      rows.insert(rows.end(), {color.red, color.green, color.blue});
+      rows.push_back(color.red);
+      rows.push_back(color.green);
+      rows.push_back(color.blue);
     }
   }
 
@@ -150,8 +152,8 @@ inline void write_png(const std::filesystem::path& path, const Canvas& canvas) {
     std::vector<std::uint8_t> chunk;
     chunk.reserve(body.size() + 12);
     big_endian(chunk, static_cast<std::uint32_t>(body.size()));
-    chunk.insert(chunk.end(), type.begin(), type.end());
-    chunk.insert(chunk.end(), body.begin(), body.end());
+    for (const char letter : type) chunk.push_back(static_cast<std::uint8_t>(letter));
+    for (const std::uint8_t byte : body) chunk.push_back(byte);
     std::uint32_t crc = 0xFFFFFFFFU;
     for (std::size_t i = 4; i < chunk.size(); ++i) {
       crc ^= chunk[i];
@@ -165,7 +167,8 @@ inline void write_png(const std::filesystem::path& path, const Canvas& canvas) {
   std::vector<std::uint8_t> header;
   big_endian(header, static_cast<std::uint32_t>(canvas.width()));
   big_endian(header, static_cast<std::uint32_t>(canvas.height()));
-  header.insert(header.end(), {8, 2, 0, 0, 0});  // 8 bits, RGB, the only compression and filter method, not interlaced
+  for (const int byte : {8, 2, 0, 0, 0})
+    header.push_back(static_cast<std::uint8_t>(byte));  // 8 bits, RGB, the only compression and filter method, not interlaced
   write_chunk("IHDR", header);
   write_chunk("IDAT", Deflater(canvas.width() * 3 + 1, 3).compress(rows));
   write_chunk("IEND", {});

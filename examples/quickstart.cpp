@@ -30,7 +30,8 @@ int main() try {
                 hit.document.get<std::int32_t>("year").value_or(0));
 
   if (const auto matrix = movies.fetch("tt0133093", {"genres", "rating"})) {
-    for (const std::string& genre : matrix->get<Strings>("genres").value()) std::printf("The Matrix is %s\n", genre.c_str());
+    const Strings genres = matrix->get<Strings>("genres").value();
+    for (const std::string& genre : genres) std::printf("The Matrix is %s\n", genre.c_str());
     if (!matrix->get<double>("rating")) std::printf("and nobody has rated it\n");
   }
   std::printf("%zu movies in all\n", movies.count());
