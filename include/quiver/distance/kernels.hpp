@@ -1,96 +1,177 @@
-// Distance kernels for float32: one to one, one to many, many to many, generated per instruction set.
-//
-// Every pair is summed in one way, whatever the shape it is computed in: lane j of one register takes the elements j, j + W, j + 2W ... by
-// fused multiply-add (where the set has it), a tail is filled up with zeros, the lanes are added at the end. So all three shapes agree to the bit,
-// and a batched search answers as single ones do. Speed comes from independent pairs, not from splitting a pair.
-//
-// Error against exact arithmetic, with u = 2^-24, n the dimension, W the lanes, c = ceil(n / W) + W + 2:
-//   l2:   at most c u (1 + c u) times the sum, and n 2^-149 for underflow; overflow gives +infinity, never NaN (elements are finite)
-//   dot:  at most c u (1 + c u) times the sum of |a_i b_i|, and n 2^-149; overflow may give +-infinity or NaN: callers rank NaN last
+// SIMD kernels: squared L2 and inner product, one-to-one, one-to-many, many-to-many, as templates on the architecture.
 #pragma once
 
+#include <quiver/core/types.hpp>
 #include <quiver/distance/simd.hpp>
 
-#include <cstddef>
+#include <algorithm>
+#include <array>
 
 namespace quiver::detail {
 
-struct L2 {
-  template <class Arch>
-  static Lanes<Arch> step(const Lanes<Arch>& a, const Lanes<Arch>& b, const Lanes<Arch>& sum) {
-    const auto difference = a - b;
-    return xsimd::fma(difference, difference, sum);
-  }
+/// The kernels of one formula for one architecture. All of them give the same bits for the same pair of vectors, whichever is called.
+/// REQUIRES of all: dimension >= 1; rows lie one behind the other; no alignment beyond float's. Nothing beyond the rows is read.
+///
+/// Error, with E the exact result and M the sum of the terms' magnitudes (M = E under L2, the sum of |a[i] * b[i]| under the inner product):
+/// |result - E| <= sum_error(dimension) * M + underflow_error(dimension) (oracle.hpp). Where a difference or M is beyond the range of float the
+/// result may be an infinity, and under the inner product a NaN, which metric.hpp replaces before anything is ranked.
+struct Kernels {
+  float (*one)(const float* query, const float* row, std::size_t dimension) noexcept;
+  /// out[r] for row r of `count`.
+  void (*many)(const float* query, const float* rows, std::size_t count, std::size_t dimension, float* out) noexcept;
+  /// out[q * count + r] for query q and row r.
+  void (*batch)(const float* const* queries, std::size_t query_count, const float* rows, std::size_t count, std::size_t dimension, float* out) noexcept;
 };
-struct Dot {
-  template <class Arch>
-  static Lanes<Arch> step(const Lanes<Arch>& a, const Lanes<Arch>& b, const Lanes<Arch>& sum) {
-    return xsimd::fma(a, b, sum);
+
+/// Adds (a - b)^2 to a sum, lane by lane.
+template <class Arch>
+struct SquaredDifference {
+  using L = Lanes<Arch>;
+  using V = typename L::Vector;
+  [[gnu::always_inline]] static V add(const V& sum, const V& a, const V& b) noexcept {
+    const V difference = L::subtract(a, b);
+    return L::multiply_add(difference, difference, sum);
+  }
+  [[gnu::always_inline]] static V add_masked(const V& sum, const V& a, const V& b, const V& mask) noexcept {
+    const V difference = L::both(L::subtract(a, b), mask);
+    return L::multiply_add(difference, difference, sum);
   }
 };
 
-/// A tile of Q queries x R rows, each result in its own accumulator. `stride` floats from one query, or row, to the next; out[q * out_stride + r].
-template <class Op, class Arch, std::size_t Q, std::size_t R>
-[[gnu::always_inline]] inline void tile(const float* queries, const float* rows, std::size_t dimension, float* out, std::size_t out_stride) {
-  constexpr std::size_t width = Lanes<Arch>::size;
-  Lanes<Arch> sums[Q][R];
-  for (auto& line : sums)
-    for (auto& sum : line) sum = Lanes<Arch>(0.0f);
+/// Adds a * b to a sum, lane by lane.
+template <class Arch>
+struct Product {
+  using L = Lanes<Arch>;
+  using V = typename L::Vector;
+  [[gnu::always_inline]] static V add(const V& sum, const V& a, const V& b) noexcept { return L::multiply_add(a, b, sum); }
+  [[gnu::always_inline]] static V add_masked(const V& sum, const V& a, const V& b, const V& mask) noexcept {
+    return L::multiply_add(L::both(a, mask), L::both(b, mask), sum);
+  }
+};
+
+/// `Width` clear floats, then `Width` with every bit set.
+template <std::size_t Width>
+inline constexpr auto lane_masks = [] {
+  std::array<float, 2 * Width> lanes{};
+  for (std::size_t i = Width; i < lanes.size(); ++i) lanes[i] = std::bit_cast<float>(0xFFFFFFFFu);
+  return lanes;
+}();
+
+/// A mask of the last `rest` lanes; 0 < rest < width.
+template <class Arch>
+[[nodiscard, gnu::always_inline]] inline typename Lanes<Arch>::Vector last_lanes(std::size_t rest) noexcept {
+  return Lanes<Arch>::load(lane_masks<Lanes<Arch>::width>.data() + rest);
+}
+
+/// Fewer than `width` floats, zeros behind them.
+template <class Arch>
+[[nodiscard, gnu::always_inline]] inline typename Lanes<Arch>::Vector load_short(const float* from, std::size_t count) noexcept {
+  float padded[Lanes<Arch>::width] = {};
+  for (std::size_t i = 0; i < count; ++i) padded[i] = from[i];
+  return Lanes<Arch>::load(padded);
+}
+
+/// out[q][r] = the formula summed over the dimension for Q queries against R rows. Each pair has two chains of vectors, added in the same order
+/// whatever Q and R are: that is what makes all kernels agree bit for bit. The line `Ahead` bytes behind each one read is fetched early (0: none).
+template <class Arch, template <class> class Formula, std::size_t Q, std::size_t R, std::size_t Ahead>
+[[gnu::always_inline]] inline void accumulate(const float* const (&queries)[Q], const float* const (&rows)[R], std::size_t dimension,
+                                              float (&out)[Q][R]) noexcept {
+  using L = Lanes<Arch>;
+  using V = typename L::Vector;
+  using F = Formula<Arch>;
+  constexpr auto width = L::width;
+  V even[Q][R], odd[Q][R];
+  const V zero = L::broadcast(0.0f);
+  unrolled<Q>([&](auto q) { unrolled<R>([&](auto r) { even[q][r] = odd[q][r] = zero; }); });
+
+  const auto step = [&](V(&sums)[Q][R], std::size_t at) __attribute__((always_inline)) {
+    V left[Q];
+    unrolled<Q>([&](auto q) { left[q] = L::load(queries[q] + at); });
+    unrolled<R>([&](auto r) {
+      const V right = L::load(rows[r] + at);
+      unrolled<Q>([&](auto q) { sums[q][r] = F::add(sums[q][r], left[q], right); });
+    });
+  };
   std::size_t i = 0;
-  for (; i + width <= dimension; i += width) {
-    Lanes<Arch> row[R];
-    for (std::size_t r = 0; r < R; ++r) row[r] = Lanes<Arch>::load_unaligned(rows + r * dimension + i);
-    for (std::size_t q = 0; q < Q; ++q) {
-      const auto query = Lanes<Arch>::load_unaligned(queries + q * dimension + i);
-      for (std::size_t r = 0; r < R; ++r) sums[q][r] = Op::template step<Arch>(query, row[r], sums[q][r]);
-    }
+  for (; i + 2 * width <= dimension; i += 2 * width) {
+    if constexpr (Ahead != 0)
+      unrolled<R>([&](auto r) {
+        for (std::size_t line = 0; line < 2 * width; line += 16) prefetch(rows[r] + i + line, Ahead);
+      });
+    step(even, i);
+    step(odd, i + width);
+  }
+  if (i + width <= dimension) {
+    step(even, i);
+    i += width;
   }
   if (i < dimension) {
-    for (std::size_t r = 0; r < R; ++r) {
-      const auto row = load_partial<Arch>(rows + r * dimension + i, dimension - i);
-      for (std::size_t q = 0; q < Q; ++q) sums[q][r] = Op::template step<Arch>(load_partial<Arch>(queries + q * dimension + i, dimension - i), row, sums[q][r]);
+    if (dimension >= width) {
+      // The last whole vector once more, with the lanes that have been counted masked out: nothing beyond the row is read.
+      const V mask = last_lanes<Arch>(dimension - i);
+      const auto at = dimension - width;
+      unrolled<R>([&](auto r) {
+        const V right = L::load(rows[r] + at);
+        unrolled<Q>([&](auto q) { odd[q][r] = F::add_masked(odd[q][r], L::load(queries[q] + at), right, mask); });
+      });
+    } else {
+      unrolled<R>([&](auto r) {
+        const V right = load_short<Arch>(rows[r], dimension);
+        unrolled<Q>([&](auto q) { odd[q][r] = F::add(odd[q][r], load_short<Arch>(queries[q], dimension), right); });
+      });
     }
   }
-  for (std::size_t q = 0; q < Q; ++q)
-    for (std::size_t r = 0; r < R; ++r) out[q * out_stride + r] = sum_lanes<Arch>(sums[q][r]);
+  unrolled<Q>([&](auto q) { unrolled<R>([&](auto r) { out[q][r] = L::sum(L::add(even[q][r], odd[q][r])); }); });
 }
 
-template <class Op, class Arch>
-float one_to_one(const float* a, const float* b, std::size_t dimension) {
-  float out;
-  tile<Op, Arch, 1, 1>(a, b, dimension, &out, 1);
-  return out;
+inline constexpr std::size_t scan_ahead = 4096;  // bytes: the processor's own prefetching ends with the page
+
+template <class Arch, template <class> class Formula>
+[[nodiscard]] inline float one_to_one(const float* query, const float* row, std::size_t dimension) noexcept {
+  float out[1][1];
+  accumulate<Arch, Formula, 1, 1, 0>({query}, {row}, dimension, out);
+  return out[0][0];
 }
 
-/// out[r] for `count` dense rows.
-template <class Op, class Arch>
-void one_to_many(const float* query, const float* rows, std::size_t count, std::size_t dimension, float* out) {
-  constexpr std::size_t step = 8;
+template <class Arch, template <class> class Formula>
+inline void one_to_many(const float* query, const float* rows, std::size_t count, std::size_t dimension, float* out) noexcept {
   std::size_t r = 0;
-  for (; r + step <= count; r += step) tile<Op, Arch, 1, step>(query, rows + r * dimension, dimension, out + r, step);
-  for (; r < count; ++r) tile<Op, Arch, 1, 1>(query, rows + r * dimension, dimension, out + r, 1);
-}
-
-/// out[q * count + r] for dense queries and rows. Twelve accumulators, three rows and a query fill sixteen registers.
-template <class Op, class Arch>
-void many_to_many(const float* queries, std::size_t query_count, const float* rows, std::size_t count, std::size_t dimension, float* out) {
-  std::size_t q = 0;
-  for (; q + 4 <= query_count; q += 4) {
-    std::size_t r = 0;
-    for (; r + 3 <= count; r += 3) tile<Op, Arch, 4, 3>(queries + q * dimension, rows + r * dimension, dimension, out + q * count + r, count);
-    for (; r < count; ++r) tile<Op, Arch, 4, 1>(queries + q * dimension, rows + r * dimension, dimension, out + q * count + r, count);
+  for (; r + 4 <= count; r += 4) {
+    const float* const row = rows + r * dimension;
+    float four[1][4];
+    accumulate<Arch, Formula, 1, 4, scan_ahead>({query}, {row, row + dimension, row + 2 * dimension, row + 3 * dimension}, dimension, four);
+    std::copy_n(four[0], 4, out + r);
   }
-  for (; q < query_count; ++q) one_to_many<Op, Arch>(queries + q * dimension, rows, count, dimension, out + q * count);
+  for (; r < count; ++r) out[r] = one_to_one<Arch, Formula>(query, rows + r * dimension, dimension);
 }
 
-/// The kernels of one formula for one instruction set; chosen once per query or index, never per vector.
-struct Kernels {
-  float (*one)(const float* a, const float* b, std::size_t dimension);
-  void (*many)(const float* query, const float* rows, std::size_t count, std::size_t dimension, float* out);
-  void (*batch)(const float* queries, std::size_t query_count, const float* rows, std::size_t count, std::size_t dimension, float* out);
-};
+template <class Arch, template <class> class Formula>
+inline void many_to_many(const float* const* queries, std::size_t query_count, const float* rows, std::size_t count, std::size_t dimension,
+                         float* out) noexcept {
+  // Two rows outside, pairs of queries inside: the rows stay in the first-level cache while the queries pass.
+  std::size_t r = 0;
+  for (; r + 2 <= count; r += 2) {
+    const float* const row = rows + r * dimension;
+    std::size_t q = 0;
+    for (; q + 2 <= query_count; q += 2) {
+      float four[2][2];
+      accumulate<Arch, Formula, 2, 2, 0>({queries[q], queries[q + 1]}, {row, row + dimension}, dimension, four);
+      std::copy_n(four[0], 2, out + q * count + r);
+      std::copy_n(four[1], 2, out + (q + 1) * count + r);
+    }
+    if (q < query_count) one_to_many<Arch, Formula>(queries[q], row, 2, dimension, out + q * count + r);
+  }
+  if (r < count)
+    for (std::size_t q = 0; q < query_count; ++q) out[q * count + r] = one_to_one<Arch, Formula>(queries[q], rows + r * dimension, dimension);
+}
 
-template <class Op, class Arch = DefaultArch>
-inline constexpr Kernels kernels_of{&one_to_one<Op, Arch>, &one_to_many<Op, Arch>, &many_to_many<Op, Arch>};
+template <class Arch, template <class> class Formula>
+inline constexpr Kernels kernels_of{one_to_one<Arch, Formula>, one_to_many<Arch, Formula>, many_to_many<Arch, Formula>};
+
+/// The kernels behind a metric: squared differences for L2, products for the others. Looked up once per query or index, never per vector.
+template <class Arch = NativeArch>
+[[nodiscard]] constexpr const Kernels& kernels_for(Metric metric) noexcept {
+  return metric == Metric::l2 ? kernels_of<Arch, SquaredDifference> : kernels_of<Arch, Product>;
+}
 
 }  // namespace quiver::detail

@@ -1,37 +1,114 @@
-// The one door to xsimd: what differs between 8.1 and later versions is settled here.
+// The one door to xsimd: the few vector operations that the kernels are written in, for any architecture, under xsimd 8.1 and 13 alike.
 #pragma once
 
 #include <xsimd/xsimd.hpp>
 
-#include <algorithm>
-#include <array>
+#include <bit>
 #include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
 
 namespace quiver::detail {
 
-/// The instruction set that this translation unit is compiled for.
-using DefaultArch = xsimd::default_arch;
+/// The architecture that the compiler's flags allow. Everything with SIMD code in it is a template on its architecture, so that translation units
+/// built with different flags carry different symbols and never take each other's code.
+using NativeArch = xsimd::default_arch;
 
-/// A register of floats.
-template <class Arch>
-using Lanes = xsimd::batch<float, Arch>;
+/// An architecture of plain loops over eight floats: to hold the kernels against another set, and for machines that xsimd has nothing for.
+struct PortableArch {};
 
-/// The sum of all lanes.
+/// Vectors of `width` floats and what the kernels do with them. Stateless.
 template <class Arch>
-[[nodiscard]] inline float sum_lanes(const Lanes<Arch>& lanes) {
-#if XSIMD_VERSION_MAJOR >= 9
-  return xsimd::reduce_add(lanes);
-#else
-  return xsimd::hadd(lanes);
+struct Lanes {
+  using Vector = xsimd::batch<float, Arch>;
+  static constexpr std::size_t width = Vector::size;
+  static constexpr std::size_t registers = width == 16 || std::is_same_v<Arch, xsimd::neon64> ? 32 : 16;
+
+  [[gnu::always_inline]] static Vector load(const float* from) noexcept { return Vector::load_unaligned(from); }
+  [[gnu::always_inline]] static void store(float* to, const Vector& v) noexcept { v.store_unaligned(to); }
+  [[gnu::always_inline]] static Vector broadcast(float value) noexcept { return Vector(value); }
+  [[gnu::always_inline]] static Vector both(const Vector& a, const Vector& b) noexcept { return a & b; }
+  [[gnu::always_inline]] static Vector add(const Vector& a, const Vector& b) noexcept { return a + b; }
+  [[gnu::always_inline]] static Vector subtract(const Vector& a, const Vector& b) noexcept { return a - b; }
+  /// a * b + c, fused where the architecture can.
+  [[gnu::always_inline]] static Vector multiply_add(const Vector& a, const Vector& b, const Vector& c) noexcept {
+#ifdef __AVX512F__
+    // xsimd 8.1 multiplies and adds in two steps here.
+    if constexpr (width == 16) return Vector(_mm512_fmadd_ps(a, b, c));
 #endif
+    return xsimd::fma(a, b, c);
+  }
+  [[gnu::always_inline]] static float sum(const Vector& v) noexcept {
+#if XSIMD_VERSION_MAJOR < 9
+    return xsimd::hadd(v);
+#else
+    return xsimd::reduce_add(v);
+#endif
+  }
+  /// False if a < b in every lane; a NaN is not less.
+  [[gnu::always_inline]] static bool any_not_less(const Vector& a, const Vector& b) noexcept { return !xsimd::all(a < b); }
+};
+
+template <>
+struct Lanes<PortableArch> {
+  static constexpr std::size_t width = 8;
+  static constexpr std::size_t registers = 16;
+  struct Vector {
+    float at[width];
+  };
+
+  static Vector load(const float* from) noexcept {
+    return each([&](std::size_t i) { return from[i]; });
+  }
+  static void store(float* to, const Vector& v) noexcept {
+    for (std::size_t i = 0; i < width; ++i) to[i] = v.at[i];
+  }
+  static Vector broadcast(float value) noexcept {
+    return each([&](std::size_t) { return value; });
+  }
+  static Vector both(const Vector& a, const Vector& b) noexcept {
+    return each([&](std::size_t i) { return std::bit_cast<float>(std::bit_cast<std::uint32_t>(a.at[i]) & std::bit_cast<std::uint32_t>(b.at[i])); });
+  }
+  static Vector add(const Vector& a, const Vector& b) noexcept {
+    return each([&](std::size_t i) { return a.at[i] + b.at[i]; });
+  }
+  static Vector subtract(const Vector& a, const Vector& b) noexcept {
+    return each([&](std::size_t i) { return a.at[i] - b.at[i]; });
+  }
+  static Vector multiply_add(const Vector& a, const Vector& b, const Vector& c) noexcept {
+    return each([&](std::size_t i) {
+      // Through a volatile: an optimizer that fuses the two in one kernel and not in the other would make them disagree.
+      const volatile float product = a.at[i] * b.at[i];
+      return product + c.at[i];
+    });
+  }
+  static float sum(const Vector& v) noexcept { return ((v.at[0] + v.at[4]) + (v.at[1] + v.at[5])) + ((v.at[2] + v.at[6]) + (v.at[3] + v.at[7])); }
+  static bool any_not_less(const Vector& a, const Vector& b) noexcept {
+    bool all = true;
+    for (std::size_t i = 0; i < width; ++i) all = all && a.at[i] < b.at[i];
+    return !all;
+  }
+
+ private:
+  template <class F>
+  static Vector each(F&& f) noexcept {
+    Vector v;
+    for (std::size_t i = 0; i < width; ++i) v.at[i] = f(i);
+    return v;
+  }
+};
+
+/// Calls f(integral_constant 0), ... f(integral_constant N - 1) without a loop, so that arrays of vectors stay in registers under any optimizer.
+template <std::size_t N, class F>
+[[gnu::always_inline]] inline void unrolled(F&& f) noexcept {
+  [&]<std::size_t... I>(std::index_sequence<I...>) __attribute__((always_inline)) { (f(std::integral_constant<std::size_t, I>{}), ...); }
+  (std::make_index_sequence<N>{});
 }
 
-/// The first `count` floats at `from`, the other lanes zero. REQUIRES: count < lanes.
-template <class Arch>
-[[nodiscard]] inline Lanes<Arch> load_partial(const float* from, std::size_t count) {
-  alignas(64) std::array<float, Lanes<Arch>::size> padded{};
-  std::copy_n(from, count, padded.data());
-  return Lanes<Arch>::load_aligned(padded.data());
+/// Asks for the cache line `ahead` bytes behind `from`; any address will do.
+[[gnu::always_inline]] inline void prefetch(const float* from, std::size_t ahead) noexcept {
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(from) + ahead));
 }
 
 }  // namespace quiver::detail

@@ -1,106 +1,93 @@
-// The flat index: every row is looked at. The oracle of all other indexes, and exact search at the speed of memory.
+// Exact search of one query: every row is looked at. The oracle of all other indexes, at the speed of memory.
 #pragma once
 
 #include <quiver/core/top_k.hpp>
 #include <quiver/distance/metric.hpp>
+#include <quiver/distance/panel.hpp>
 
-#include <algorithm>
 #include <array>
-#include <cmath>
-#include <limits>
 #include <span>
-#include <vector>
+#include <type_traits>
 
 namespace quiver::detail {
 
-/// Dense rows somewhere in memory: count x dimension floats, and for cosine the inverse norm of each row.
+/// Dense rows somewhere in memory: count x dimension floats, and for cosine the inverse norm of each row. A view.
 struct FlatRows {
   const float* rows = nullptr;
   const float* inverse_norms = nullptr;  // cosine only
   std::size_t count = 0;
   std::size_t dimension = 0;
+
+  [[nodiscard]] const float* row(std::size_t r) const noexcept { return rows + r * dimension; }
+  /// Rows [first, first + length). REQUIRES: within count.
+  [[nodiscard]] FlatRows part(std::size_t first, std::size_t length) const noexcept {
+    return {row(first), inverse_norms == nullptr ? nullptr : inverse_norms + first, length, dimension};
+  }
 };
 
-/// A query prepared once: its kernels and, for cosine, a copy of unit length. Refers to the caller's numbers for the other metrics. One thread.
+/// A query prepared once for any number of rows: its kernels and, for cosine, its inverse norm. Refers to the caller's numbers. Any number of threads.
 class FlatQuery {
  public:
-  /// REQUIRES: check_query() has passed.
-  FlatQuery(Metric metric, std::span<const float> query) : metric_(metric), kernels_(&kernels(metric)), given_(query) {
-    if (metric != Metric::cosine) return;
-    const double inverse = 1.0 / std::sqrt(oracle_dot(query, query));
-    unit_.reserve(query.size());
-    for (const float x : query) unit_.push_back(static_cast<float>(static_cast<double>(x) * inverse));
-  }
+  /// The architecture is a parameter so that units built for different ones do not share one constructor. REQUIRES: finite elements; under cosine not all zero.
+  template <class Arch = NativeArch>
+  FlatQuery(Metric metric, std::span<const float> query, std::type_identity<Arch> = {})
+      : metric_(metric),
+        inverse_norm_(metric == Metric::cosine ? detail::inverse_norm(query) : 1.0f),
+        kernels_(&kernels_for<Arch>(metric)),
+        panels_(&panel_kernels<Arch>()),
+        query_(query) {}
 
   [[nodiscard]] Metric metric() const noexcept { return metric_; }
-  [[nodiscard]] const Kernels& kernel() const noexcept { return *kernels_; }
-  [[nodiscard]] const float* data() const noexcept { return unit_.empty() ? given_.data() : unit_.data(); }
-  [[nodiscard]] std::size_t dimension() const noexcept { return given_.size(); }
+  [[nodiscard]] const Kernels& kernels() const noexcept { return *kernels_; }
+  [[nodiscard]] const PanelKernels& panels() const noexcept { return *panels_; }
+  [[nodiscard]] const float* data() const noexcept { return query_.data(); }
+  [[nodiscard]] std::size_t dimension() const noexcept { return query_.size(); }
+  [[nodiscard]] float inverse_norm() const noexcept { return inverse_norm_; }
 
-  /// The distance from what the kernel gave for row `row`; never NaN.
-  [[nodiscard]] float finish(float raw, const FlatRows& rows, std::size_t row) const noexcept {
-    if (metric_ == Metric::l2) return raw;
-    const float distance = 1.0f - (metric_ == Metric::cosine ? raw * rows.inverse_norms[row] : raw);
-    return std::isnan(distance) ? std::numeric_limits<float>::infinity() : distance;
+  /// The distance of row r, given its kernel's result.
+  [[nodiscard]] float distance(float raw, const FlatRows& rows, std::size_t r) const noexcept {
+    switch (metric_) {
+      case Metric::l2:
+        return l2_distance(raw);
+      case Metric::inner_product:
+        return inner_product_distance(raw, data(), rows.row(r), dimension());
+      case Metric::cosine:
+        break;
+    }
+    return cosine_distance(raw, inverse_norm_, rows.inverse_norms[r], data(), rows.row(r), dimension());
+  }
+  /// Offers all rows, given the kernel's results for them.
+  void offer(const float* raw, const FlatRows& rows, std::uint64_t first_id, TopK& best) const {
+    if (metric_ == Metric::l2)
+      offer_each(rows.count, first_id, best, [&](std::size_t r) { return l2_distance(raw[r]); });
+    else
+      offer_each(rows.count, first_id, best, [&](std::size_t r) { return distance(raw[r], rows, r); });
   }
 
  private:
-  Metric metric_;
-  const Kernels* kernels_;
-  std::span<const float> given_;
-  std::vector<float> unit_;
-};
-
-/// Offers what a kernel computed for rows [first, first + count) under the ids first_id + row.
-inline void offer_all(const FlatQuery& query, const FlatRows& rows, std::size_t first, std::size_t count, const float* raw, std::uint64_t first_id, TopK& best) {
-  if (query.metric() == Metric::l2) {
-    for (std::size_t i = 0; i < count; ++i)
-      if (raw[i] <= best.bound()) best.offer(raw[i], first_id + first + i);
-    return;
-  }
-  for (std::size_t i = 0; i < count; ++i) {
-    const float distance = query.finish(raw[i], rows, first + i);
-    if (distance <= best.bound()) best.offer(distance, first_id + first + i);
-  }
-}
-
-/// One query over all rows; row r has the id first_id + r. O(count x dimension).
-inline void flat_scan(const FlatQuery& query, const FlatRows& rows, std::uint64_t first_id, TopK& best) {
-  std::array<float, 128> raw;
-  for (std::size_t first = 0; first < rows.count; first += raw.size()) {
-    const auto count = std::min(raw.size(), rows.count - first);
-    query.kernel().many(query.data(), rows.rows + first * rows.dimension, count, rows.dimension, raw.data());
-    offer_all(query, rows, first, count, raw.data(), first_id, best);
-  }
-}
-
-/// Many queries in one pass over the rows; answers are those of flat_scan() of each, to the bit. REQUIRES: one metric, as many queries as sets.
-class FlatBatch {
- public:
-  explicit FlatBatch(std::span<const FlatQuery> queries) : queries_(queries) {
-    if (queries.empty()) return;
-    packed_.reserve(queries.size() * queries.front().dimension());
-    for (const auto& query : queries) packed_.insert(packed_.end(), query.data(), query.data() + query.dimension());
-  }
-
-  void scan(const FlatRows& rows, std::uint64_t first_id, std::span<TopK> best) {
-    if (queries_.empty()) return;
-    // A block of rows stays in the second-level cache while all queries pass over it.
-    const std::size_t block = std::clamp<std::size_t>(131072 / (rows.dimension * sizeof(float)), 3, 384) / 3 * 3;
-    raw_.resize(queries_.size() * block);
-    for (std::size_t first = 0; first < rows.count; first += block) {
-      const auto count = std::min(block, rows.count - first);
-      queries_.front().kernel().batch(packed_.data(), queries_.size(), rows.rows + first * rows.dimension, count, rows.dimension, raw_.data());
-      for (std::size_t q = 0; q < queries_.size(); ++q) offer_all(queries_[q], rows, first, count, raw_.data() + q * count, first_id, best[q]);
+  template <class DistanceOf>
+  static void offer_each(std::size_t count, std::uint64_t first_id, TopK& best, DistanceOf&& distance_of) {
+    for (std::size_t r = 0; r < count; ++r) {
+      const float d = distance_of(r);
+      if (d <= best.bound()) best.offer(d, first_id + r);
     }
   }
 
- private:
-  std::span<const FlatQuery> queries_;
-  std::vector<float> packed_;  // the queries as dense rows
-  std::vector<float> raw_;
+  Metric metric_;
+  float inverse_norm_;
+  const Kernels* kernels_;
+  const PanelKernels* panels_;
+  std::span<const float> query_;
 };
 
-inline void flat_scan_batch(std::span<const FlatQuery> queries, const FlatRows& rows, std::uint64_t first_id, std::span<TopK> best) { FlatBatch(queries).scan(rows, first_id, best); }
+/// Offers every row; row r has the id first_id + r. O(count x dimension). REQUIRES: rows of the query's dimension.
+inline void flat_scan(const FlatQuery& query, const FlatRows& rows, std::uint64_t first_id, TopK& best) {
+  std::array<float, 256> raw;
+  for (std::size_t first = 0; first < rows.count; first += raw.size()) {
+    const auto part = rows.part(first, std::min(raw.size(), rows.count - first));
+    query.kernels().many(query.data(), part.rows, part.count, part.dimension, raw.data());
+    query.offer(raw.data(), part, first_id + first, best);
+  }
+}
 
 }  // namespace quiver::detail

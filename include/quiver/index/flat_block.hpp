@@ -3,7 +3,7 @@
 
 #include <quiver/block/reader.hpp>
 #include <quiver/block/writer.hpp>
-#include <quiver/index/flat.hpp>
+#include <quiver/index/flat_batch.hpp>
 
 #include <optional>
 #include <string>
@@ -16,7 +16,8 @@ inline constexpr std::string_view inverse_norms_section = "inverse_norms";  // r
 
 /// Writes `rows` rows, row_at(row) -> const float*. The draft is left finished, not published.
 template <class Draft, class RowAt>
-[[nodiscard]] FileIdentity write_flat_block(Draft& draft, Metric metric, std::size_t dimension, std::uint64_t rows, RowAt&& row_at, std::optional<FileId> id = std::nullopt) {
+[[nodiscard]] FileIdentity write_flat_block(Draft& draft, Metric metric, std::size_t dimension, std::uint64_t rows, RowAt&& row_at,
+                                            std::optional<FileId> id = std::nullopt) {
   BlockWriter<Draft> writer(draft, BlockKind::vector_index, id);
   writer.begin_section(vectors_section);
   for (std::uint64_t row = 0; row < rows; ++row) writer.append(std::as_bytes(std::span<const float>(row_at(row), dimension)));
@@ -71,7 +72,9 @@ class FlatBlock {
   void expect(const Range& section, std::string_view name, std::size_t row_bytes) const {
     // Divided, so that no row count of a hostile manifest can overflow.
     if (section.length % row_bytes != 0 || section.length / row_bytes != rows_)
-      fail(Errc::corruption, block_.path(), section.offset, "section '" + std::string(name) + "' has " + std::to_string(section.length) + " bytes, which are not " + std::to_string(rows_) + " rows of " + std::to_string(row_bytes));
+      fail(Errc::corruption, block_.path(), section.offset,
+           "section '" + std::string(name) + "' has " + std::to_string(section.length) + " bytes, which are not " + std::to_string(rows_) + " rows of " +
+               std::to_string(row_bytes));
   }
   template <class Scope>
   [[nodiscard]] const float* floats(Scope& scope, const Range& section, std::uint64_t first, std::size_t count) const {
