@@ -126,7 +126,7 @@ bool demonstrate(const fs::path& data, const fs::path& out) {
     if (entry.is_regular_file()) ++files, bytes += entry.file_size();
   write_png(out / "demo.png", draw_answers(base, queries, runs.front().answers, queries_drawn));
 
-  std::cout << format("\nfashion10k: %s pictures of %zu values, %zu queries, the %zu nearest by squared L2, found exactly\n\n", base.rows,
+  std::cout << format("\nfashion10k: %s pictures of %zu values, %zu queries, the %zu nearest by squared L2, found exactly\n\n", with_commas(base.rows).c_str(),
                       picture_side * picture_side, queries.size(), asked_for)
             << table.text() << '\n'
             << (good ? "  The answers are the same under every backend" : "  NOT ALL ANSWERS ARE RIGHT")
