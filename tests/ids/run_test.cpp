@@ -96,7 +96,7 @@ BOOST_AUTO_TEST_SUITE(id_run)
 
 BOOST_AUTO_TEST_CASE(every_fingerprint_is_found_and_no_other) {
   std::mt19937_64 random(7);
-  for (const std::size_t size : {0, 1, 2, 3, 504, 505, 511, 512, 513, 1016, 1017, 5000}) {
+  for (const std::size_t size : {0u, 1u, 2u, 3u, 504u, 505u, 511u, 512u, 513u, 1016u, 1017u, 5000u}) {
     Entries entries;
     for (std::size_t i = 0; i < size; ++i) entries.emplace_back(random(), DocId{i});
     expect_every_lookup(entries, {0, 1, largest / 2, largest});
@@ -152,6 +152,52 @@ BOOST_AUTO_TEST_CASE(opening_reads_no_entry_and_a_lookup_touches_few_chunks) {
   }
   BOOST_TEST(static_cast<double>(chunks) / lookups < 3.5);  // of a million entries: about two for the fingerprint, one for the id
   BOOST_TEST(most <= 12u);
+}
+
+BOOST_AUTO_TEST_CASE(many_lookups_in_one_pass_find_what_single_ones_find) {
+  std::mt19937_64 random(17);
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{600}, std::size_t{20'000}}) {
+    Entries entries;
+    for (std::size_t i = 0; i < size; ++i) entries.emplace_back(i % 3 == 0 ? random() % 50 : random(), DocId{i});
+    const auto [bytes, identity] = written(entries);
+    CopyingScope scope;
+    const IdRun<CopyingReader> run(CopyingReader{&bytes}, scope, identity);
+    std::vector<std::uint64_t> wanted{0, 0, 49, largest, largest};
+    for (std::size_t i = 0; i < 1000; ++i) wanted.push_back(size != 0 && i % 2 == 0 ? entries[random() % size].first : random());
+    std::sort(wanted.begin(), wanted.end());
+    for (const bool stop : {false, true}) {
+      std::vector<std::vector<std::uint64_t>> found(wanted.size());
+      std::size_t most_held = 0;
+      run.find_sorted(scope, wanted, [&](std::size_t i, DocId id) {
+        found[i].push_back(id.value);
+        most_held = std::max(most_held, scope.copies.size());
+        if (id.value % 2 == 0) scope.renew();
+        return stop;
+      });
+      BOOST_TEST(most_held <= 1200u);
+      for (std::size_t i = 0; i < wanted.size(); ++i) {
+        auto expected = all_of(run, scope, wanted[i]);
+        if (stop && expected.size() > 1) expected.resize(1);
+        BOOST_TEST((found[i] == expected), "lookup " << i << " of " << size);
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(many_lookups_in_one_pass_hold_little_and_view_no_chunk_twice) {
+  std::mt19937_64 random(19);
+  Entries entries;
+  for (std::size_t i = 0; i < 100'000; ++i) entries.emplace_back(random(), DocId{i});
+  const auto [bytes, identity] = written(entries);
+  CopyingScope scope;
+  const IdRun<CopyingReader> run(CopyingReader{&bytes}, scope, identity);
+  std::vector<std::uint64_t> absent(10'000);
+  for (auto& f : absent) f = random();
+  std::sort(absent.begin(), absent.end());
+  scope.views = 0;
+  run.find_sorted(scope, absent, [](std::size_t, DocId) { return true; });
+  BOOST_TEST(scope.views <= 3u * 100'000 / 512);
+  BOOST_TEST(scope.copies.size() <= 8u);
 }
 
 BOOST_AUTO_TEST_CASE(entries_that_nobody_sorted_end_every_lookup_within_the_file) {

@@ -61,50 +61,62 @@ class IdRun {
   /// on_doc_id may use and renew the same scope. On damaged entries that no checksum caught it may miss, but it stays within the file and ends.
   template <class Scope, class F>
   bool find(Scope& scope, std::uint64_t fingerprint, F&& on_doc_id) const {
-    for (std::uint64_t at = lower_bound(scope, fingerprint); at < size();) {
-      std::array<DocId, 16> found;  // copied out, for the views end with the scope that the callee may renew
-      const auto end = std::min<std::uint64_t>(window_end(at), at + found.size());
-      const auto keys = entries(scope, fingerprints_, at, end);
-      std::size_t count = 0;
-      while (count < end - at && value(keys, count) == fingerprint) ++count;
-      if (count == 0) return false;
-      const auto ids = entries(scope, doc_ids_, at, at + count);
-      for (std::size_t i = 0; i < count; ++i) found[i] = DocId{value(ids, i)};
-      for (std::size_t i = 0; i < count; ++i)
-        if (on_doc_id(found[i])) return true;
-      if (count < end - at) return false;
-      at = end;
+    Window window;
+    const auto at = lower_bound(scope, window, fingerprint, 0, 0);
+    return visit(scope, window, at, fingerprint, on_doc_id);
+  }
+
+  /// Looks up many fingerprints in one pass, much faster than one by one: calls on_doc_id(i, DocId) -> bool for the documents under the i-th, newest
+  /// first, until it returns true, then goes on with the next. Renews the scope, and on_doc_id may. REQUIRES: fingerprints ascend.
+  template <class Scope, class F>
+  void find_sorted(Scope& scope, std::span<const std::uint64_t> fingerprints, F&& on_doc_id) const {
+    Window window{.renews = true};
+    std::uint64_t at = 0, least = 0;
+    for (std::size_t i = 0; i < fingerprints.size(); ++i) {
+      at = lower_bound(scope, window, fingerprints[i], at, least);
+      least = fingerprints[i];
+      visit(scope, window, at, least, [&](DocId id) { return on_doc_id(i, id); });
     }
-    return false;
   }
 
  private:
-  static constexpr int guesses = 6;  // of the place, before halving takes over: fingerprints are evenly spread unless someone forged them
+  static constexpr int guesses = 16;  // of the place, before halving takes over: fingerprints are evenly spread unless someone forged them
 
-  // The first entry not below the fingerprint. Each round views one chunk of the file and leaves a shorter stretch, whatever the entries are.
+  // The fingerprints of entries [first, end): those that share a chunk of the file, for viewing all of them costs one.
+  struct Window {
+    std::uint64_t first = 0, end = 0;
+    ByteSpan keys = {};
+    bool renews = false;  // the scope before each view, so that a long pass holds little
+    [[nodiscard]] bool holds(std::uint64_t i) const noexcept { return i >= first && i < end; }
+  };
+
+  // The fingerprint of entry i, from the window or from one that takes its place.
   template <class Scope>
-  [[nodiscard]] std::uint64_t lower_bound(Scope& scope, std::uint64_t fingerprint) const {
-    std::uint64_t low = 0, high = size();
-    std::uint64_t least = 0, most = ~std::uint64_t{0};  // bounds of the values in [low, high)
+  [[nodiscard]] std::uint64_t key(Scope& scope, Window& window, std::uint64_t i) const {
+    if (!window.holds(i)) {
+      const auto chunk = (fingerprints_.offset + i * 8) / chunk_size * chunk_size;
+      const auto first = chunk <= fingerprints_.offset ? 0 : (chunk - fingerprints_.offset) / 8;
+      const auto end = std::min(size(), (chunk + chunk_size - fingerprints_.offset) / 8);
+      if (window.renews) scope.renew();
+      window = {first, end, entries(scope, fingerprints_, first, end), window.renews};
+    }
+    return value(window.keys, static_cast<std::size_t>(i - window.first));
+  }
+
+  // The first entry from `low` on that is not below the fingerprint, all before `low` being at most `least`. Each round leaves a shorter stretch, whatever
+  // the entries are.
+  template <class Scope>
+  [[nodiscard]] std::uint64_t lower_bound(Scope& scope, Window& window, std::uint64_t fingerprint, std::uint64_t low, std::uint64_t least) const {
+    std::uint64_t high = size(), most = ~std::uint64_t{0};  // entries in [low, high) lie between least and most
     for (int round = 0; low < high; ++round) {
       const auto guess = round < guesses ? interpolate(low, high, least, most, fingerprint) : low + (high - low) / 2;
-      const auto first = std::max(low, window_begin(guess));
-      const auto end = std::min(high, window_end(guess));
-      const auto keys = entries(scope, fingerprints_, first, end);
-      const auto count = static_cast<std::size_t>(end - first);
-      if (value(keys, 0) >= fingerprint) {
-        high = first;
-        most = value(keys, 0);
-      } else if (value(keys, count - 1) < fingerprint) {
-        low = end;
-        least = value(keys, count - 1);
+      const auto found = key(scope, window, guess);
+      if (found >= fingerprint) {
+        high = guess;
+        most = found;
       } else {
-        std::size_t below = 0, above = count - 1;  // value(below) < fingerprint <= value(above)
-        while (above - below > 1) {
-          const auto middle = below + (above - below) / 2;
-          (value(keys, middle) < fingerprint ? below : above) = middle;
-        }
-        return first + above;
+        low = guess + 1;
+        least = found;
       }
     }
     return low;
@@ -119,14 +131,23 @@ class IdRun {
     return low + std::min(high - low - 1, static_cast<std::uint64_t>(part * static_cast<double>(high - low)));
   }
 
-  // The entries that share a chunk of the file with entry i: viewing all of them costs one.
-  [[nodiscard]] std::uint64_t window_begin(std::uint64_t i) const noexcept {
-    const auto chunk = (fingerprints_.offset + i * 8) / chunk_size * chunk_size;
-    return chunk <= fingerprints_.offset ? 0 : (chunk - fingerprints_.offset) / 8;
-  }
-  [[nodiscard]] std::uint64_t window_end(std::uint64_t i) const noexcept {
-    const auto chunk = ((fingerprints_.offset + i * 8) / chunk_size + 1) * chunk_size;
-    return std::min(size(), (chunk - fingerprints_.offset) / 8);
+  // The documents of the entries from `at` on that bear the fingerprint.
+  template <class Scope, class F>
+  bool visit(Scope& scope, Window& window, std::uint64_t at, std::uint64_t fingerprint, F&& on_doc_id) const {
+    while (at < size()) {
+      std::array<DocId, 16> found;  // copied out, for views end with the scope that the callee may renew
+      std::size_t count = 0;
+      while (count < found.size() && at + count < size() && key(scope, window, at + count) == fingerprint) ++count;
+      if (count == 0) return false;
+      const auto ids = entries(scope, doc_ids_, at, at + count);
+      for (std::size_t i = 0; i < count; ++i) found[i] = DocId{value(ids, i)};
+      window.end = window.first;  // nothing is held while the callee runs
+      for (std::size_t i = 0; i < count; ++i)
+        if (on_doc_id(found[i])) return true;
+      if (count < found.size()) return false;
+      at += count;
+    }
+    return false;
   }
 
   template <class Scope>
