@@ -1,0 +1,207 @@
+#include <quiver/collection/collection.hpp>
+
+#include <quiver/collection/verify_path.hpp>
+
+#include "support/policies.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <fstream>
+#include <map>
+
+using namespace quiver;
+using namespace quiver_test;
+
+namespace {
+
+using Files = std::map<std::string, std::string>;
+
+Files read_files(const std::filesystem::path& store) {
+  Files out;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(store)) {
+    if (!entry.is_regular_file()) continue;
+    std::ifstream in(entry.path(), std::ios::binary);
+    out[std::filesystem::relative(entry.path(), store).string()] = std::string(std::istreambuf_iterator<char>(in), {});
+  }
+  return out;
+}
+
+void write_file(const std::filesystem::path& path, const std::string& bytes) {
+  std::filesystem::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+
+Schema tiny_schema() { return Schema{Field::string("s").nullable(), Field::int32("n"), VectorField("v", 2).metric(Metric::cosine)}; }
+
+void make_store(const std::filesystem::path& path, int salt = 0) {
+  auto c = Collection<MMapPolicy>::create(path, tiny_schema());
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 3; ++i)
+      c.insert(Document{"k" + std::to_string(round * 3 + i), {{"s", "text" + std::to_string(i)}, {"n", i + salt}, {"v", {1.0f + static_cast<float>(i), 2.0f}}}});
+    c.flush();
+  }
+}
+
+/// A store, whole, and what it answers.
+struct Sample {
+  explicit Sample(int salt = 0) {
+    make_store(folder.path(), salt);
+    files = read_files(folder.path());
+    answer = digest(Collection<MMapReadPolicy>::open(folder.path()), tiny_schema());
+  }
+  [[nodiscard]] std::filesystem::path path() const { return folder.path(); }
+  void restore(const std::string& name) const { write_file(folder.path() / name, files.at(name)); }
+
+  FreshFolder folder;
+  Files files;
+  std::string answer;
+};
+
+enum class Outcome { right_answer, reported, silent };
+
+/// Opens and reads everything; anything but the right answer or a quiver::Error with a cause is `silent`, which is the failure.
+template <class P>
+Outcome probe(const std::filesystem::path& path, const std::string& answer, const OpenOptions<P>& options) {
+  try {
+    return digest(Collection<P>::open(path, options), tiny_schema()) == answer ? Outcome::right_answer : Outcome::silent;
+  } catch (const Error& e) {
+    const bool typed = e.code() == Errc::corruption || e.code() == Errc::version_mismatch || e.code() == Errc::io_error || e.code() == Errc::not_found;
+    if (!typed || e.path().empty()) BOOST_TEST_MESSAGE("not a report of damage: " << e.what());
+    return typed && !e.path().empty() ? Outcome::reported : Outcome::silent;
+  }
+}
+
+struct Strict {
+  template <class Visit>
+  static void each(Visit&& visit) {
+    visit("memory", [](const auto& path, const auto& answer) { return probe<MemoryPolicy>(path, answer, {.mode = OpenMode::read_only}); });
+    visit("file_read", [](const auto& path, const auto& answer) { return probe<FileReadPolicy>(path, answer, {}); });
+    visit("checked_mmap", [](const auto& path, const auto& answer) { return probe<CheckedMMapPolicy>(path, answer, {.mode = OpenMode::read_only}); });
+    visit("mmap, verify full",
+          [](const auto& path, const auto& answer) { return probe<MMapPolicy>(path, answer, {.mode = OpenMode::read_only, .storage = {.verify = VerifyLevel::full}}); });
+  }
+};
+
+/// Under every strict policy the damage is reported or does not matter; plain mmap does not crash, and verify(full) finds what it does not see.
+void check_damage(const Sample& sample, const std::string& what) {
+  bool any = false;
+  Strict::each([&](const char* policy, auto&& open) {
+    const auto outcome = open(sample.path(), sample.answer);
+    if (outcome == Outcome::silent) BOOST_ERROR(what << " under " << policy << ": neither the right answer nor a typed error");
+    any = any || outcome == Outcome::reported;
+  });
+  try {
+    const bool right = digest(Collection<MMapPolicy>::open(sample.path(), {.mode = OpenMode::read_only}), tiny_schema()) == sample.answer;
+    if (!right && verify(sample.path()).ok()) BOOST_ERROR(what << ": mmap answers otherwise and verify(full) finds nothing");
+  } catch (const Error&) {
+    // Reported: what mmap sees at open it tells.
+  }
+  if (any && verify(sample.path()).ok()) BOOST_ERROR(what << ": reported when read, but verify(full) finds nothing");
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(damage)
+
+BOOST_AUTO_TEST_CASE(every_flipped_bit_of_every_file_is_reported_or_does_not_matter) {
+  const Sample sample;
+  std::size_t flips = 0;
+  for (const auto& [name, bytes] : sample.files) {
+    // Every byte of every file; one bit of each, another one in each pass through the file, so that all eight are met.
+    for (std::size_t at = 0; at < bytes.size(); ++at) {
+      auto damaged = bytes;
+      damaged[at] = static_cast<char>(damaged[at] ^ (1 << ((at * 5 + at / 8) % 8)));
+      write_file(sample.path() / name, damaged);
+      check_damage(sample, name + ": a bit of byte " + std::to_string(at));
+      ++flips;
+    }
+    sample.restore(name);
+  }
+  BOOST_TEST_MESSAGE(flips << " flips");
+  BOOST_TEST(flips > 5000u);
+}
+
+BOOST_AUTO_TEST_CASE(every_truncation_is_reported) {
+  const Sample sample;
+  for (const auto& [name, bytes] : sample.files) {
+    if (bytes.empty()) continue;
+    for (std::size_t length = 0; length < bytes.size(); length += length < 64 || bytes.size() - length < 130 ? 1 : 61) {
+      write_file(sample.path() / name, bytes.substr(0, length));
+      check_damage(sample, name + " cut to " + std::to_string(length));
+    }
+    write_file(sample.path() / name, bytes + '\0');
+    check_damage(sample, name + " grown by a byte");
+    sample.restore(name);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(files_that_changed_places_or_came_from_another_store_are_recognized) {
+  const Sample sample;
+  const Sample other(100);
+  for (const auto& [name, bytes] : sample.files) {
+    for (const auto& [second, second_bytes] : sample.files) {
+      if (name >= second || bytes == second_bytes) continue;
+      write_file(sample.path() / name, second_bytes);
+      write_file(sample.path() / second, bytes);
+      check_damage(sample, name + " and " + second + " swapped");
+      sample.restore(name);
+      sample.restore(second);
+    }
+    if (!other.files.contains(name) || other.files.at(name) == bytes) continue;
+    write_file(sample.path() / name, other.files.at(name));
+    check_damage(sample, name + " of another store");
+    sample.restore(name);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_missing_file_a_directory_in_its_place_and_an_empty_manifest_are_typed_errors_and_nothing_is_deleted) {
+  const Sample sample;
+  for (const auto& [name, bytes] : sample.files) {
+    if (name == "LOCK") continue;
+    std::filesystem::remove(sample.path() / name);
+    check_damage(sample, name + " missing");
+    std::filesystem::create_directory(sample.path() / name);
+    check_damage(sample, name + " is a directory");
+    BOOST_TEST(std::filesystem::is_directory(sample.path() / name));
+    std::filesystem::remove(sample.path() / name);
+    sample.restore(name);
+  }
+  const auto newest = "MANIFEST_00000000000003";
+  write_file(sample.path() / newest, "");
+  BOOST_CHECK_EXCEPTION((void)Collection<MMapPolicy>::open(sample.path()), Error,
+                        [](const Error& e) { return e.code() == Errc::corruption && e.path().filename() == "MANIFEST_00000000000003" && e.offset().has_value(); });
+  for (const auto& [name, bytes] : sample.files) BOOST_TEST(std::filesystem::exists(sample.path() / name), name << " is gone");
+}
+
+BOOST_AUTO_TEST_CASE(a_newer_format_is_refused_as_a_version_mismatch) {
+  const Sample sample;
+  const auto newest = std::string("MANIFEST_00000000000003");
+  auto bytes = sample.files.at(newest);
+  bytes[8] = 2;  // the frame's format version
+  const auto seed = detail::checksum(detail::as_bytes(std::string_view(bytes).substr(0, detail::manifest_frame_size - 8)), 0);
+  const auto sum = detail::checksum(detail::as_bytes(std::string_view(bytes).substr(detail::manifest_frame_size)), seed);
+  for (std::size_t i = 0; i < 8; ++i) bytes[detail::manifest_frame_size - 8 + i] = static_cast<char>(sum >> (8 * i));
+  write_file(sample.path() / newest, bytes);
+  BOOST_CHECK_EXCEPTION((void)Collection<MMapPolicy>::open(sample.path()), Error, [](const Error& e) { return e.code() == Errc::version_mismatch; });
+}
+
+BOOST_AUTO_TEST_CASE(verify_names_the_damaged_file_and_offset) {
+  const Sample sample;
+  const auto name = std::string("seg-000001/blk-000002.vector_index");
+  auto bytes = sample.files.at(name);
+  bytes[5] = static_cast<char>(bytes[5] ^ 1);
+  write_file(sample.path() / name, bytes);
+  const auto report = verify(sample.path());
+  BOOST_TEST_REQUIRE(!report.ok());
+  BOOST_TEST((report.problems[0].code == Errc::corruption));
+  BOOST_TEST(report.problems[0].path.filename() == "blk-000002.vector_index");
+  BOOST_TEST(report.problems[0].offset.value() == 0u);
+  BOOST_TEST(verify(sample.path(), VerifyLevel::directory).ok());
+  sample.restore(name);
+  const auto clean = verify(sample.path());
+  BOOST_TEST(clean.ok());
+  BOOST_TEST(clean.files > 5u);
+  BOOST_TEST(clean.bytes > 1000u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
