@@ -53,6 +53,11 @@ class FaultyFileSystem {
     state().calls = state().fired = 0;
   }
   static void clear() { plan({}); }
+  /// No more faults; the counts stay.
+  static void disarm() {
+    const std::lock_guard guard(state().mutex);
+    state().fault = {};
+  }
   [[nodiscard]] static std::size_t calls() {
     const std::lock_guard guard(state().mutex);
     return state().calls;

@@ -53,9 +53,9 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     const auto folder = path.has_filename() ? path : path.parent_path();
     make_folders(folder, true);
     auto made = open(path, OpenMode::read_write, Access::writing);
-    for (const auto& file : made->list())
-      if (file.name != lock_name && !std::string_view(file.name).ends_with(temp_suffix))
-        fail(Errc::already_exists, path, "the folder is not empty, '" + file.name + "' is in it; choose another path or open what is there");
+    for (const auto& entry : list_folder(made->folder_, path))
+      if (entry.name != lock_name && !(entry.kind == EntryKind::file && std::string_view(entry.name).ends_with(temp_suffix)))
+        fail(Errc::already_exists, path, "the folder is not empty, '" + entry.name + "' is in it; choose another path or open what is there");
     return made;
   }
   [[nodiscard]] static std::shared_ptr<Directory> open(const std::filesystem::path& path, OpenMode mode) { return open(path, mode, Access::reading); }
