@@ -1,0 +1,180 @@
+#include <quiver/storage/memory.hpp>
+
+#include <quiver/storage/mmap.hpp>
+
+#include "support/faulty_file_system.hpp"
+#include "support/sample_file.hpp"
+#include "support/temp_folder.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <fstream>
+#include <optional>
+
+BOOST_AUTO_TEST_SUITE(memory_policy)
+
+using namespace quiver;
+using namespace quiver::test;
+
+namespace {
+
+template <class Call>
+Errc code_of(Call&& call) {
+  try {
+    call();
+  } catch (const Error& e) {
+    return e.code();
+  }
+  return Errc::none;
+}
+
+/// Bytes of anonymous memory that are resident in this process.
+std::size_t resident_anonymous() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;)
+    if (word == "RssAnon:") {
+      std::size_t kilobytes = 0;
+      status >> kilobytes;
+      return kilobytes * 1024;
+    }
+  return 0;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_volatile_store_makes_nothing_anywhere_and_dies_with_its_handles) {
+  using Faulty = FaultyFileSystem<PosixFileSystem>;
+  using P = BasicMemoryPolicy<Faulty>;
+  Faulty::clear();
+  const auto sample = make_sample(sample_bytes(50'000));
+  std::optional<P::Reader> reader;
+  {
+    auto store = P::create_store({});
+    const auto lock = store.lock_for_writing();
+    publish_sample(store, "seg-000001/a", sample);
+    publish_sample(store, "idmap-000001", make_sample(sample_bytes(5)));
+    reader.emplace(store.open("seg-000001/a", sample.identity));
+    store.remove("seg-000001/a");
+    BOOST_TEST(store.list().size() == 1u);
+    BOOST_TEST(store.path().empty());
+  }
+  P::ReadScope scope;
+  BOOST_TEST(std::ranges::equal(reader->view(scope, 0, sample.bytes.size()), sample.bytes));
+  BOOST_TEST(Faulty::calls() == 0u);
+  BOOST_TEST((code_of([] { static_cast<void>(P::open_store({}, {}, OpenMode::read_write)); }) == Errc::not_found));
+  BOOST_TEST(Faulty::calls() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(two_volatile_stores_know_nothing_of_each_other) {
+  auto one = MemoryPolicy::create_store({});
+  auto two = MemoryPolicy::create_store({});
+  const auto lock = one.lock_for_writing();
+  static_cast<void>(two.lock_for_writing());
+  publish_sample(one, "idmap-000001", make_sample(sample_bytes(5)));
+  BOOST_TEST(two.list().empty());
+  auto draft = one.create("idmap-000002");
+  BOOST_TEST((code_of([&] { two.publish(std::move(draft)); }) == Errc::invalid_argument));
+}
+
+BOOST_AUTO_TEST_CASE(a_volatile_store_keeps_the_rules_of_any_other) {
+  auto store = MemoryPolicy::create_store({});
+  const auto sample = make_sample(sample_bytes(5000));
+  publish_sample(store, "seg-000001/a", sample);
+  BOOST_TEST((code_of([&] { publish_sample(store, "seg-000001/a", sample); }) == Errc::already_exists));
+  BOOST_TEST((code_of([&] { static_cast<void>(store.create("../a")); }) == Errc::invalid_argument));
+  BOOST_TEST((code_of([&] { static_cast<void>(store.read_small("b")); }) == Errc::not_found));
+  auto wrong = sample.identity;
+  wrong.id.low ^= 1;
+  BOOST_TEST((code_of([&] { static_cast<void>(store.open("seg-000001/a", wrong)); }) == Errc::corruption));
+  {
+    auto draft = store.create("b");
+    BOOST_TEST((code_of([&] { static_cast<void>(store.open("b", sample.identity)); }) == Errc::not_found));
+    std::vector<MemoryPolicy::Draft> twins;
+    twins.push_back(store.create("c"));
+    twins.push_back(store.create("c"));
+    BOOST_TEST((code_of([&] { store.publish(std::span(twins)); }) == Errc::already_exists));
+  }
+  BOOST_TEST(store.list().size() == 1u);
+  std::optional lock(store.lock_for_writing());
+  BOOST_TEST((code_of([&] { static_cast<void>(store.lock_for_writing()); }) == Errc::locked));
+  lock.reset();
+  BOOST_TEST((code_of([&] { static_cast<void>(store.lock_for_writing()); }) == Errc::none));
+}
+
+BOOST_AUTO_TEST_CASE(with_a_path_the_files_are_there_for_others) {
+  const TempFolder temp;
+  auto store = MemoryPolicy::create_store(temp / "store");
+  const auto sample = make_sample(sample_bytes(5000));
+  publish_sample(store, "seg-000001/a", sample);
+  const auto reader = MMapPolicy::open_store(temp / "store", {}, OpenMode::read_only).open("seg-000001/a", sample.identity);
+  BOOST_TEST(std::ranges::equal(std::span(reader.data(), sample.bytes.size()), sample.bytes));
+}
+
+BOOST_AUTO_TEST_CASE(nothing_is_read_after_the_load) {
+  using Faulty = FaultyFileSystem<PosixFileSystem>;
+  using P = BasicMemoryPolicy<Faulty>;
+  const TempFolder temp;
+  const auto sample = make_sample(sample_bytes(500'000));
+  auto writer = MemoryPolicy::create_store(temp / "store");
+  publish_sample(writer, "seg-000001/a", sample);
+  const auto store = P::open_store(temp / "store", {}, OpenMode::read_only);
+  const auto reader = store.open("seg-000001/a", sample.identity);
+  std::filesystem::remove_all(temp / "store");
+  Faulty::plan({.at = 1, .error = EIO, .for_ever = true});
+  auto scope = store.read_scope();
+  const Range range{100, 1000};
+  reader.prefetch(scope, std::span(&range, 1));
+  BOOST_TEST(std::ranges::equal(reader.view(scope, 0, sample.bytes.size()), sample.bytes));
+  scope.renew();
+  BOOST_TEST(Faulty::calls() == 0u);
+  Faulty::clear();
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+BOOST_AUTO_TEST_CASE(a_file_takes_its_own_size_of_memory_and_no_more_than_three_percent_beyond) {
+  constexpr std::size_t size = std::size_t{48} << 20;
+  const TempFolder temp;
+  auto in_files = MemoryPolicy::create_store(temp / "store");
+  auto in_memory = MemoryPolicy::create_store({});
+  const auto identity = [&] {
+    const auto sample = make_sample(sample_bytes(size));
+    publish_sample(in_files, "seg-000001/a", sample);
+    const auto before = resident_anonymous();
+    // In pieces that do not fit the growth of the draft.
+    auto draft = in_memory.create("seg-000001/a");
+    for (std::size_t at = 0; at < sample.bytes.size(); at += 70'001)
+      draft.append(ByteSpan(sample.bytes).subspan(at, std::min<std::size_t>(70'001, sample.bytes.size() - at)));
+    in_memory.publish(std::move(draft));
+    BOOST_TEST(static_cast<double>(resident_anonymous() - before) <= 1.03 * static_cast<double>(sample.bytes.size()));
+    return sample.identity;
+  }();
+  const auto before = resident_anonymous();
+  const auto reader = in_files.open("seg-000001/a", identity);
+  const auto grown = static_cast<double>(resident_anonymous()) - static_cast<double>(before);
+  BOOST_TEST(grown >= 0.97 * static_cast<double>(size));
+  BOOST_TEST(grown <= 1.03 * static_cast<double>(size));
+  const auto again = in_memory.open("seg-000001/a", identity);
+  BOOST_TEST(static_cast<double>(resident_anonymous()) - static_cast<double>(before) <= 1.03 * static_cast<double>(size));
+}
+#endif
+
+BOOST_AUTO_TEST_CASE(anonymous_memory_moves_grows_and_shrinks_with_its_bytes) {
+  detail::AnonymousMemory memory(100);
+  BOOST_TEST(memory.size() == 100u);
+  memory.data()[99] = std::byte{7};
+  memory.resize(10'000'000);
+  BOOST_TEST((memory.data()[99] == std::byte{7}));
+  BOOST_TEST((memory.data()[9'999'999] == std::byte{0}));
+  detail::AnonymousMemory other(std::move(memory));
+  BOOST_TEST(memory.data() == nullptr);
+  memory = std::move(other);
+  auto& same = memory;
+  memory = std::move(same);
+  memory.resize(100);
+  BOOST_TEST((memory.data()[99] == std::byte{7}));
+  memory.resize(0);
+  BOOST_TEST(memory.data() == nullptr);
+  BOOST_TEST((code_of([&] { memory.resize(std::size_t{1} << 62); }) == Errc::io_error));
+}
+
+BOOST_AUTO_TEST_SUITE_END()

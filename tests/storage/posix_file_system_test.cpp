@@ -1,0 +1,186 @@
+#include <quiver/storage/posix_file_system.hpp>
+
+#include <quiver/storage/mmap.hpp>
+
+#include "support/recording_file_system.hpp"
+#include "support/temp_folder.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <csignal>
+
+#include <sys/wait.h>
+
+BOOST_AUTO_TEST_SUITE(posix_file_system)
+
+using namespace quiver;
+using namespace quiver::test;
+
+namespace {
+
+/// Runs `body` in a child process and gives its exit code.
+template <class Body>
+int in_child(Body&& body) {
+  const auto child = ::fork();
+  if (child == 0) ::_exit(body());
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/// What each file system answers to the same calls; they must agree, or tests on the one in memory prove nothing.
+template <class FS>
+Strings answers(const std::filesystem::path& root) {
+  Strings all;
+  const auto note = [&](const char* what, IoResult result) {
+    all.push_back(std::string(what) + " " + std::to_string(result.count) + " " + std::to_string(result.error));
+  };
+  typename FS::Folder folder;
+  note("open missing folder", FS::open_folder(root / "missing", folder));
+  note("make folder", FS::make_folder(root / "one"));
+  note("make folder again", FS::make_folder(root / "one"));
+  note("make folder in missing", FS::make_folder(root / "missing" / "one"));
+  note("open folder", FS::open_folder(root / "one", folder));
+  note("make subfolder", FS::make_subfolder(folder, "seg"));
+  note("make subfolder again", FS::make_subfolder(folder, "seg"));
+  typename FS::File file;
+  note("create", FS::create_file(folder, "seg/a.tmp", file));
+  note("write", FS::write_at(file, Bytes(10, std::byte{1}), 0));
+  note("write on", FS::write_at(file, Bytes(10, std::byte{2}), 10));
+  note("sync", FS::sync_file(file, SyncSite::draft_data));
+  FolderEntry entry;
+  note("describe", FS::describe(file, entry));
+  all.push_back(std::to_string(entry.size) + " " + std::to_string(static_cast<int>(entry.kind)));
+  typename FS::File other;
+  note("create again", FS::create_file(folder, "seg/a.tmp", other));
+  note("create in missing", FS::create_file(folder, "missing/a", other));
+  note("rename", FS::rename_new(folder, "seg/a.tmp", "seg/a"));
+  note("rename missing", FS::rename_new(folder, "seg/a.tmp", "seg/b"));
+  note("link", FS::link(folder, "seg/a", "seg/b"));
+  note("link again", FS::link(folder, "seg/a", "seg/b"));
+  note("rename onto", FS::rename_new(folder, "seg/b", "seg/a"));
+  typename FS::Folder inner;
+  note("open subfolder", FS::open_subfolder(folder, "seg", inner));
+  note("open file as folder", FS::open_subfolder(folder, "seg/a", inner));
+  note("sync folder", FS::sync_folder(inner, SyncSite::published_name));
+  note("open missing", FS::open_file(folder, "seg/c", other));
+  note("open", FS::open_file(folder, "seg/a", other));
+  Bytes bytes(30);
+  note("read", FS::read_at(other, bytes, 5));
+  all.push_back(std::to_string(static_cast<int>(bytes[4])) + std::to_string(static_cast<int>(bytes[5])));
+  note("read at the end", FS::read_at(other, bytes, 20));
+  note("read behind the end", FS::read_at(other, bytes, 100));
+  typename FS::Mapping mapping;
+  note("map", FS::map_ro(other, 20, {}, mapping));
+  all.push_back(std::to_string(static_cast<int>(mapping.data()[19])));
+  note("open folder as file", FS::open_file(folder, "seg", other));
+  note("describe folder", FS::describe(other, entry));
+  all.push_back(std::to_string(static_cast<int>(entry.kind)));
+  std::vector<FolderEntry> entries;
+  note("list", FS::list(inner, entries));
+  std::ranges::sort(entries, {}, &FolderEntry::name);
+  for (const auto& each : entries) all.push_back(each.name + " " + std::to_string(each.size));
+  note("remove full folder", FS::remove_subfolder(folder, "seg"));
+  note("remove folder as file", FS::remove(folder, "seg"));
+  note("remove file as folder", FS::remove_subfolder(folder, "seg/a"));
+  note("remove", FS::remove(folder, "seg/a"));
+  note("remove missing", FS::remove(folder, "seg/a"));
+  note("remove link", FS::remove(folder, "seg/b"));
+  note("remove folder", FS::remove_subfolder(folder, "seg"));
+  typename FS::File lock, second;
+  note("open lock", FS::open_lock_file(folder, "LOCK", lock));
+  note("open lock again", FS::open_lock_file(folder, "LOCK", second));
+  note("lock", FS::try_lock(lock));
+  note("lock again", FS::try_lock(second));
+  lock = typename FS::File();
+  note("lock when free", FS::try_lock(second));
+  return all;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(the_machine_and_the_one_in_memory_answer_alike) {
+  const TempFolder temp;
+  RecordingFileSystem::reset();
+  BOOST_TEST(answers<PosixFileSystem>(temp.path()) == answers<RecordingFileSystem>("/"), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(a_lock_keeps_other_processes_out_and_goes_with_a_killed_one) {
+  const TempFolder temp;
+  auto store = MMapPolicy::create_store(temp / "store");
+  const auto tries = [&] {
+    return in_child([&] {
+      try {
+        auto own = MMapPolicy::open_store(temp / "store", {}, OpenMode::read_write);
+        static_cast<void>(own.lock_for_writing());
+      } catch (const Error& e) {
+        return e.code() == Errc::locked ? 1 : 2;
+      }
+      return 0;
+    });
+  };
+  {
+    const auto lock = store.lock_for_writing();
+    BOOST_TEST(tries() == 1);
+  }
+  BOOST_TEST(tries() == 0);
+
+  int ready[2];
+  BOOST_REQUIRE(::pipe(ready) == 0);
+  const auto child = ::fork();
+  if (child == 0) {
+    auto own = MMapPolicy::open_store(temp / "store", {}, OpenMode::read_write);
+    const auto lock = own.lock_for_writing();
+    const char byte = 'x';
+    if (::write(ready[1], &byte, 1) != 1) ::_exit(1);
+    for (;;) ::pause();
+  }
+  char byte = 0;
+  BOOST_REQUIRE(::read(ready[0], &byte, 1) == 1);
+  BOOST_TEST(tries() == 1);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  BOOST_TEST(tries() == 0);
+  ::close(ready[0]);
+  ::close(ready[1]);
+}
+
+BOOST_AUTO_TEST_CASE(a_store_is_found_again_after_the_working_folder_changed) {
+  const TempFolder temp;
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(temp.path());
+  auto store = MMapPolicy::create_store("relative/store");
+  std::filesystem::current_path("/");
+  auto draft = store.create("seg-000001/a");
+  draft.append(Bytes(3));
+  store.publish(std::move(draft));
+  BOOST_TEST(store.read_small("seg-000001/a").size() == 3u);
+  std::filesystem::current_path(before);
+  BOOST_TEST(std::filesystem::exists(temp / "relative" / "store" / "seg-000001" / "a"));
+}
+
+BOOST_AUTO_TEST_CASE(descriptors_are_owned_by_one) {
+  const auto open_ones = [] { return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator()); };
+  const auto before = open_ones();
+  {
+    PosixFileSystem::Folder a, b;
+    BOOST_TEST(a.get() == -1);
+    BOOST_REQUIRE(PosixFileSystem::open_folder("/", a));
+    BOOST_REQUIRE(PosixFileSystem::open_folder("/", b));
+    auto& same = a;
+    a = std::move(same);
+    BOOST_TEST(a.get() >= 0);
+    b = std::move(a);
+    BOOST_TEST(a.get() == -1);
+    const auto c = std::move(b);
+    BOOST_TEST(c.get() >= 0);
+    std::vector<FolderEntry> entries;
+    BOOST_REQUIRE(PosixFileSystem::list(c, entries));
+    const auto count = entries.size();
+    BOOST_REQUIRE(PosixFileSystem::list(c, entries));  // a listing does not move the folder's place
+    BOOST_TEST(entries.size() == 2 * count);
+  }
+  BOOST_TEST(open_ones() == before);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
