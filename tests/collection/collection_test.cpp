@@ -185,7 +185,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_batch_search_answers_as_single_searches_do, P, A
       const auto many = c.search_batch({.field = field.name(), .queries = queries, .k = 10, .fields = {"title"}, .threads = threads});
       BOOST_TEST_REQUIRE(many.size() == 37u);
       for (std::size_t q = 0; q < many.size(); ++q) {
-        const auto one = c.search({.field = field.name(), .query = std::span(queries).subspan(q * field.dimension(), field.dimension()), .k = 10, .fields = {"title"}});
+        const auto one =
+            c.search({.field = field.name(), .query = std::span(queries).subspan(q * field.dimension(), field.dimension()), .k = 10, .fields = {"title"}});
         BOOST_TEST_REQUIRE(one.size() == many[q].size());
         for (std::size_t i = 0; i < one.size(); ++i) {
           BOOST_TEST(one[i].key == many[q][i].key);

@@ -37,7 +37,8 @@ void make_store(const std::filesystem::path& path, int salt = 0) {
   auto c = Collection<MMapPolicy>::create(path, tiny_schema());
   for (int round = 0; round < 2; ++round) {
     for (int i = 0; i < 3; ++i)
-      c.insert(Document{"k" + std::to_string(round * 3 + i), {{"s", "text" + std::to_string(i)}, {"n", i + salt}, {"v", {1.0f + static_cast<float>(i), 2.0f}}}});
+      c.insert(
+          Document{"k" + std::to_string(round * 3 + i), {{"s", "text" + std::to_string(i)}, {"n", i + salt}, {"v", {1.0f + static_cast<float>(i), 2.0f}}}});
     c.flush();
   }
 }
@@ -77,8 +78,9 @@ struct Strict {
     visit("memory", [](const auto& path, const auto& answer) { return probe<MemoryPolicy>(path, answer, {.mode = OpenMode::read_only}); });
     visit("file_read", [](const auto& path, const auto& answer) { return probe<FileReadPolicy>(path, answer, {}); });
     visit("checked_mmap", [](const auto& path, const auto& answer) { return probe<CheckedMMapPolicy>(path, answer, {.mode = OpenMode::read_only}); });
-    visit("mmap, verify full",
-          [](const auto& path, const auto& answer) { return probe<MMapPolicy>(path, answer, {.mode = OpenMode::read_only, .storage = {.verify = VerifyLevel::full}}); });
+    visit("mmap, verify full", [](const auto& path, const auto& answer) {
+      return probe<MMapPolicy>(path, answer, {.mode = OpenMode::read_only, .storage = {.verify = VerifyLevel::full}});
+    });
   }
 };
 
@@ -159,7 +161,8 @@ BOOST_AUTO_TEST_CASE(a_missing_file_a_directory_in_its_place_and_an_empty_manife
   for (const auto& [name, bytes] : sample.files) {
     if (name == "LOCK") continue;
     std::filesystem::remove(sample.path() / name);
-    check_damage(sample, name + " missing");
+    // Without the newest manifest the one before it is the newest: no file of a store can tell that there was another.
+    if (name != "MANIFEST_00000000000003") check_damage(sample, name + " missing");
     std::filesystem::create_directory(sample.path() / name);
     check_damage(sample, name + " is a directory");
     BOOST_TEST(std::filesystem::is_directory(sample.path() / name));
@@ -168,8 +171,9 @@ BOOST_AUTO_TEST_CASE(a_missing_file_a_directory_in_its_place_and_an_empty_manife
   }
   const auto newest = "MANIFEST_00000000000003";
   write_file(sample.path() / newest, "");
-  BOOST_CHECK_EXCEPTION((void)Collection<MMapPolicy>::open(sample.path()), Error,
-                        [](const Error& e) { return e.code() == Errc::corruption && e.path().filename() == "MANIFEST_00000000000003" && e.offset().has_value(); });
+  BOOST_CHECK_EXCEPTION((void)Collection<MMapPolicy>::open(sample.path()), Error, [](const Error& e) {
+    return e.code() == Errc::corruption && e.path().filename() == "MANIFEST_00000000000003" && e.offset().has_value();
+  });
   for (const auto& [name, bytes] : sample.files) BOOST_TEST(std::filesystem::exists(sample.path() / name), name << " is gone");
 }
 

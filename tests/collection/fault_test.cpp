@@ -93,7 +93,8 @@ BOOST_AUTO_TEST_CASE(a_failure_of_any_call_is_a_typed_error_and_what_was_flushed
         }
         ++injections;
         if (error == EINTR || error == 0) BOOST_TEST(done.flushed == 3, "call " << at << " was not taken up again: " << failure);
-        check_after(folder.path(), done, "call " + std::to_string(at) + " fails with errno " + std::to_string(error) + (for_ever ? " for ever" : " once") + ": " + failure);
+        check_after(folder.path(), done,
+                    "call " + std::to_string(at) + " fails with errno " + std::to_string(error) + (for_ever ? " for ever" : " once") + ": " + failure);
       }
     }
   }

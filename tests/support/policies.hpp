@@ -105,16 +105,36 @@ inline bool same_fields(const quiver::Schema& schema, const quiver::Document& gi
     const auto& n = field.name();
     bool ok = false;
     switch (field.type()) {
-      case FieldType::boolean: ok = same(n, std::type_identity<bool>{}); break;
-      case FieldType::int32: ok = same(n, std::type_identity<std::int32_t>{}); break;
-      case FieldType::int64: ok = same(n, std::type_identity<std::int64_t>{}); break;
-      case FieldType::uint32: ok = same(n, std::type_identity<std::uint32_t>{}); break;
-      case FieldType::uint64: ok = same(n, std::type_identity<std::uint64_t>{}); break;
-      case FieldType::float32: ok = same(n, std::type_identity<float>{}); break;
-      case FieldType::float64: ok = same(n, std::type_identity<double>{}); break;
-      case FieldType::string: ok = same(n, std::type_identity<std::string>{}); break;
-      case FieldType::strings: ok = same(n, std::type_identity<quiver::Strings>{}); break;
-      case FieldType::bytes: ok = same(n, std::type_identity<quiver::Bytes>{}); break;
+      case FieldType::boolean:
+        ok = same(n, std::type_identity<bool>{});
+        break;
+      case FieldType::int32:
+        ok = same(n, std::type_identity<std::int32_t>{});
+        break;
+      case FieldType::int64:
+        ok = same(n, std::type_identity<std::int64_t>{});
+        break;
+      case FieldType::uint32:
+        ok = same(n, std::type_identity<std::uint32_t>{});
+        break;
+      case FieldType::uint64:
+        ok = same(n, std::type_identity<std::uint64_t>{});
+        break;
+      case FieldType::float32:
+        ok = same(n, std::type_identity<float>{});
+        break;
+      case FieldType::float64:
+        ok = same(n, std::type_identity<double>{});
+        break;
+      case FieldType::string:
+        ok = same(n, std::type_identity<std::string>{});
+        break;
+      case FieldType::strings:
+        ok = same(n, std::type_identity<quiver::Strings>{});
+        break;
+      case FieldType::bytes:
+        ok = same(n, std::type_identity<quiver::Bytes>{});
+        break;
     }
     if (!ok) return false;
   }
@@ -138,7 +158,8 @@ std::string digest(const C& c, const quiver::Schema& schema) {
         for (const auto& text : *list) out += "," + text;
       if (const auto blob = field.type() == FieldType::bytes ? d.get<Bytes>(field.name()) : std::nullopt)
         for (const auto byte : *blob) out += "." + std::to_string(std::to_integer<int>(byte));
-      if (const auto real = field.type() == FieldType::float64 ? d.get<double>(field.name()) : std::nullopt) out += std::to_string(std::bit_cast<std::uint64_t>(*real));
+      if (const auto real = field.type() == FieldType::float64 ? d.get<double>(field.name()) : std::nullopt)
+        out += std::to_string(std::bit_cast<std::uint64_t>(*real));
     }
     for (const auto& field : schema.vectors()) {
       const auto values = d.get<std::vector<float>>(field.name());

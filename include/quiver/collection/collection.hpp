@@ -47,7 +47,8 @@ class Collection {
     if (path.empty()) detail::fail(Errc::invalid_argument, "the path of a collection must not be empty");
     const bool writable = options.mode == OpenMode::read_write && !options.at_version;
     if constexpr (!P::caps.writable) {
-      if (options.mode == OpenMode::read_write) detail::fail(Errc::read_only, path, "the policy '" + std::string(P::name) + "' only reads; open with OpenMode::read_only");
+      if (options.mode == OpenMode::read_write)
+        detail::fail(Errc::read_only, path, "the policy '" + std::string(P::name) + "' only reads; open with OpenMode::read_only");
     }
     auto store = std::make_shared<typename P::Store>(P::open_store(path, options.storage, writable ? OpenMode::read_write : OpenMode::read_only));
     if constexpr (P::caps.writable) {
@@ -55,7 +56,8 @@ class Collection {
         if (detail::manifest_numbers<P>(*store).empty()) (void)detail::open_newest<P>(store);  // says why there is none, before a lock file is made
         auto lock = store->lock_for_writing();
         auto version = detail::open_newest<P>(store);
-        if (!version->manifest.writable()) detail::fail(Errc::version_mismatch, path, "a newer quiver wrote this collection; this one may only read it: open with OpenMode::read_only");
+        if (!version->manifest.writable())
+          detail::fail(Errc::version_mismatch, path, "a newer quiver wrote this collection; this one may only read it: open with OpenMode::read_only");
         detail::collect_garbage<P>(*store, version->manifest);
         return Collection(std::make_unique<State>(std::move(store), std::move(lock), std::move(version), true));
       }
@@ -154,7 +156,8 @@ class Collection {
     out.memtable_documents = now->rows().memtable_rows();
     out.resident = out.memtable_documents == 0 ? 0 : now->rows().memtable()->bytes();
     for (const auto& segment : manifest.segments)
-      for (const auto& block : segment.blocks) (block.type == detail::BlockType::scalar ? out.bytes.scalar : out.bytes.vector_index) += block.file.identity.length;
+      for (const auto& block : segment.blocks)
+        (block.type == detail::BlockType::scalar ? out.bytes.scalar : out.bytes.vector_index) += block.file.identity.length;
     for (const auto& run : manifest.id_runs) out.bytes.ids += run.identity.length;
     for (const auto& file : state_->store()->list())
       if (detail::parse_manifest_name(file.name)) out.bytes.manifests += file.size;
@@ -177,7 +180,8 @@ class Collection {
     if (options.retain.age.count() < 0) detail::fail(Errc::invalid_argument, path, "retain.age must not be negative");
     auto store = std::make_shared<typename P::Store>(P::create_store(path, options.storage));
     const auto refuse = [&] {
-      if (!detail::manifest_numbers<P>(*store).empty()) detail::fail(Errc::already_exists, path, "there is a collection here already; open it, or choose another folder");
+      if (!detail::manifest_numbers<P>(*store).empty())
+        detail::fail(Errc::already_exists, path, "there is a collection here already; open it, or choose another folder");
     };
     refuse();
     auto lock = store->lock_for_writing();

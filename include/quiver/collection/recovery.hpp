@@ -24,7 +24,8 @@ template <StoragePolicy P>
   const auto name = manifest_name(number);
   const auto bytes = store.read_small(name);
   auto version = decode_version(bytes, store.path() / name);
-  if (version.number != number) fail(Errc::corruption, store.path() / name, "this is the manifest of version " + std::to_string(version.number) + " under another name");
+  if (version.number != number)
+    fail(Errc::corruption, store.path() / name, "this is the manifest of version " + std::to_string(version.number) + " under another name");
   return {std::move(version), bytes.size()};
 }
 
@@ -32,9 +33,11 @@ template <StoragePolicy P>
 template <StoragePolicy P>
 [[nodiscard]] std::vector<std::uint64_t> manifest_numbers(const typename P::Store& store) {
   std::vector<std::uint64_t> out;
+  // A folder that stands in a manifest's place counts as that manifest: reading it then says what is wrong.
   for (const auto& file : store.list())
-    if (const auto number = parse_manifest_name(file.name)) out.push_back(*number);
+    if (const auto number = parse_manifest_name(std::string_view(file.name).substr(0, file.name.find('/')))) out.push_back(*number);
   std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
   return out;
 }
 
@@ -76,7 +79,8 @@ template <StoragePolicy P>
   if (std::none_of(kept.begin(), kept.end(), [&](const auto& v) { return v.number == number; }))
     fail(Errc::not_found, store->path(), "version " + std::to_string(number) + " is not retained; versions() lists those that are");
   auto manifest = read_manifest<P>(*store, number);
-  if (manifest.version.store_id != newest->manifest.store_id) fail(Errc::corruption, store->path() / manifest_name(number), "this manifest belongs to another collection");
+  if (manifest.version.store_id != newest->manifest.store_id)
+    fail(Errc::corruption, store->path() / manifest_name(number), "this manifest belongs to another collection");
   return open_version<P>(store, std::move(manifest.version), manifest.bytes, newest.get());
 }
 

@@ -28,8 +28,13 @@ class CollectionState {
   using ViewPointer = std::shared_ptr<const View<P>>;
 
   CollectionState(std::shared_ptr<typename P::Store> store, typename LockOf<P>::type lock, std::shared_ptr<const OpenVersion<P>> version, bool writable)
-      : store_(std::move(store)), lock_(std::move(lock)), schema_(version->manifest.schema), next_block_(version->manifest.next_block),
-        next_segment_(version->manifest.next_segment), next_run_(version->manifest.next_run), writable_(writable) {
+      : store_(std::move(store)),
+        lock_(std::move(lock)),
+        schema_(version->manifest.schema),
+        next_block_(version->manifest.next_block),
+        next_segment_(version->manifest.next_segment),
+        next_run_(version->manifest.next_run),
+        writable_(writable) {
     install(std::move(version));
   }
   CollectionState(const CollectionState&) = delete;

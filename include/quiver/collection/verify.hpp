@@ -46,7 +46,8 @@ class Verifier {
       ++report_.files;
       auto manifest = read_manifest<P>(store_, number);
       report_.bytes += manifest.bytes;
-      if (store_id != nullptr && manifest.version.store_id != *store_id) fail(Errc::corruption, store_.path() / manifest_name(number), "this manifest belongs to another collection");
+      if (store_id != nullptr && manifest.version.store_id != *store_id)
+        fail(Errc::corruption, store_.path() / manifest_name(number), "this manifest belongs to another collection");
       out = std::move(manifest.version);
     });
     if (out) check_files(*out);
@@ -88,7 +89,8 @@ class Verifier {
     guarded(store_.path(), [&] {
       auto scope = store_.read_scope();
       std::vector<std::unique_ptr<const IdRun<typename P::Reader>>> runs;
-      for (const auto& file : version.id_runs) runs.push_back(std::make_unique<const IdRun<typename P::Reader>>(open_named_file<P>(store_, file), scope, file.identity));
+      for (const auto& file : version.id_runs)
+        runs.push_back(std::make_unique<const IdRun<typename P::Reader>>(open_named_file<P>(store_, file), scope, file.identity));
       const Projection all(version.schema, {}, true);
       const Rows<P> rows(std::move(parts), nullptr, 0);
       for (std::uint64_t ordinal = 0; ordinal < rows.size(); ++ordinal) {
@@ -97,7 +99,8 @@ class Verifier {
         const auto print = fingerprint(document.key());
         bool found = false;
         for (auto run = runs.rbegin(); run != runs.rend() && !found; ++run) found = (*run)->find(scope, print, [&](DocId id) { return id == document.id(); });
-        if (!found) fail(Errc::corruption, store_.path(), "the id runs of version " + std::to_string(version.number) + " do not know key '" + document.key() + "'");
+        if (!found)
+          fail(Errc::corruption, store_.path(), "the id runs of version " + std::to_string(version.number) + " do not know key '" + document.key() + "'");
       }
     });
   }

@@ -40,14 +40,17 @@ struct OpenVersion {
 
 /// Opens what `manifest` names, taking over from `before` what it has open already.
 template <StoragePolicy P>
-[[nodiscard]] std::shared_ptr<const OpenVersion<P>> open_version(std::shared_ptr<typename P::Store> store, Version manifest, std::uint64_t manifest_bytes, const OpenVersion<P>* before) {
+[[nodiscard]] std::shared_ptr<const OpenVersion<P>> open_version(std::shared_ptr<typename P::Store> store, Version manifest, std::uint64_t manifest_bytes,
+                                                                 const OpenVersion<P>* before) {
   auto out = std::make_shared<OpenVersion<P>>();
   out->manifest_bytes = manifest_bytes;
   std::size_t known = 0;
   for (const auto& segment : manifest.segments) {
     for (const auto& files : part_files(manifest.schema, segment)) {
-      if (before != nullptr && known < before->parts.size() && before->parts[known]->id() == files.scalar.identity.id) out->parts.push_back(before->parts[known++]);
-      else out->parts.push_back(std::make_shared<const Part<P>>(*store, manifest.schema, files));
+      if (before != nullptr && known < before->parts.size() && before->parts[known]->id() == files.scalar.identity.id)
+        out->parts.push_back(before->parts[known++]);
+      else
+        out->parts.push_back(std::make_shared<const Part<P>>(*store, manifest.schema, files));
     }
   }
   for (std::size_t i = 0; i < manifest.id_runs.size(); ++i) {
@@ -56,7 +59,8 @@ template <StoragePolicy P>
       continue;
     }
     auto scope = store->read_scope();
-    out->runs.push_back(std::make_shared<const IdRun<typename P::Reader>>(open_named_file<P>(*store, manifest.id_runs[i]), scope, manifest.id_runs[i].identity));
+    out->runs.push_back(
+        std::make_shared<const IdRun<typename P::Reader>>(open_named_file<P>(*store, manifest.id_runs[i]), scope, manifest.id_runs[i].identity));
   }
   out->manifest = std::move(manifest);
   out->store = std::move(store);
@@ -116,7 +120,9 @@ class View {
     auto scope = this->scope();
     return rows_.search(scope, schema(), request);
   }
-  [[nodiscard]] std::vector<SearchResult> search_batch(const SearchBatchRequest& request) const { return rows_.search_batch(*version_->store, schema(), request); }
+  [[nodiscard]] std::vector<SearchResult> search_batch(const SearchBatchRequest& request) const {
+    return rows_.search_batch(*version_->store, schema(), request);
+  }
   [[nodiscard]] std::uint64_t count() const noexcept { return rows_.size(); }
 
  private:

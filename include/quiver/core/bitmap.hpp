@@ -43,6 +43,8 @@ class Bitmap {
 };
 
 /// Bit i of a bitmap in raw bytes. REQUIRES: i / 8 < bits.size().
-[[nodiscard]] inline bool test_bit(ByteSpan bits, std::uint64_t i) noexcept { return (std::to_integer<unsigned>(bits[static_cast<std::size_t>(i / 8)]) >> (i % 8)) & 1u; }
+[[nodiscard]] inline bool test_bit(ByteSpan bits, std::uint64_t i) noexcept {
+  return (std::to_integer<unsigned>(bits[static_cast<std::size_t>(i / 8)]) >> (i % 8)) & 1u;
+}
 
 }  // namespace quiver::detail

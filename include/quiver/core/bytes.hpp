@@ -49,7 +49,9 @@ template <Scalar T>
 [[nodiscard]] constexpr std::uint64_t align_up(std::uint64_t value, std::uint64_t step) noexcept { return (value + step - 1) & ~(step - 1); }
 
 /// True if [offset, offset + length) lies within [0, size); never overflows.
-[[nodiscard]] constexpr bool within(std::uint64_t offset, std::uint64_t length, std::uint64_t size) noexcept { return offset <= size && length <= size - offset; }
+[[nodiscard]] constexpr bool within(std::uint64_t offset, std::uint64_t length, std::uint64_t size) noexcept {
+  return offset <= size && length <= size - offset;
+}
 
 /// Reads fields of untrusted bytes one after another; a read past the end is Errc::corruption with path and offset.
 /// `base` is the offset of `bytes` in its file, for messages. Does not own the bytes. One thread.

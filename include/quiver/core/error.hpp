@@ -36,10 +36,10 @@ enum class Errc {
 
 /// The name of a code as it is spelled in the source, "corruption" for Errc::corruption.
 [[nodiscard]] constexpr std::string_view to_string(Errc code) noexcept {
-  constexpr std::string_view names[] = {"none",          "already_exists",  "not_found",          "locked",           "read_only",
-                                        "duplicate_key", "schema_mismatch", "type_mismatch",      "dimension_mismatch", "invalid_argument",
-                                        "invalid_filter", "invalid_vector", "corruption",         "version_mismatch", "io_error",
-                                        "no_space",      "unsupported",     "closed",             "cancelled"};
+  constexpr std::string_view names[] = {
+      "none",          "already_exists",     "not_found",        "locked",         "read_only",      "duplicate_key", "schema_mismatch",
+      "type_mismatch", "dimension_mismatch", "invalid_argument", "invalid_filter", "invalid_vector", "corruption",    "version_mismatch",
+      "io_error",      "no_space",           "unsupported",      "closed",         "cancelled"};
   const auto index = static_cast<std::size_t>(code);
   return index < std::size(names) ? names[index] : std::string_view("unknown");
 }
@@ -78,7 +78,9 @@ namespace detail {
 
 // Cold factories: one out-of-line throw keeps the checks at the call site small.
 [[noreturn, gnu::cold, gnu::noinline]] inline void fail(Errc code, const std::string& text) { throw Error(code, text); }
-[[noreturn, gnu::cold, gnu::noinline]] inline void fail(Errc code, const std::filesystem::path& path, const std::string& text) { throw Error(code, text, path); }
+[[noreturn, gnu::cold, gnu::noinline]] inline void fail(Errc code, const std::filesystem::path& path, const std::string& text) {
+  throw Error(code, text, path);
+}
 [[noreturn, gnu::cold, gnu::noinline]] inline void fail(Errc code, const std::filesystem::path& path, std::uint64_t offset, const std::string& text) {
   throw Error(code, text, path, offset);
 }

@@ -14,7 +14,9 @@ namespace quiver::detail {
 struct Candidate {
   float distance = 0;
   std::uint64_t id = 0;
-  friend constexpr bool operator<(const Candidate& a, const Candidate& b) noexcept { return a.distance < b.distance || (a.distance == b.distance && a.id < b.id); }
+  friend constexpr bool operator<(const Candidate& a, const Candidate& b) noexcept {
+    return a.distance < b.distance || (a.distance == b.distance && a.id < b.id);
+  }
   friend constexpr bool operator==(const Candidate&, const Candidate&) = default;
 };
 

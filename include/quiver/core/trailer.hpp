@@ -41,14 +41,14 @@ inline constexpr std::uint16_t block_format_version = 1;
 
 /// The trailer's fields in their order on disk; written and read field by field.
 struct FileTrailer {
-  FileId id;                           // at 8
-  std::uint64_t data_length = 0;       // at 24
-  std::uint64_t directory_length = 0;  // at 32; the checksum array follows the directory
+  FileId id;                                            // at 8
+  std::uint64_t data_length = 0;                        // at 24
+  std::uint64_t directory_length = 0;                   // at 32; the checksum array follows the directory
   std::uint16_t format_version = block_format_version;  // at 40
-  std::uint16_t file_kind = 0;         // at 42; what the file is: a block type, an id run
-  std::uint32_t reserved = 0;          // at 44
-  std::uint64_t file_length = 0;       // at 48
-  std::uint64_t footer_checksum = 0;   // at 56
+  std::uint16_t file_kind = 0;                          // at 42; what the file is: a block type, an id run
+  std::uint32_t reserved = 0;                           // at 44
+  std::uint64_t file_length = 0;                        // at 48
+  std::uint64_t footer_checksum = 0;                    // at 56
 
   [[nodiscard]] std::uint64_t chunks() const noexcept { return data_length / chunk_size + (data_length % chunk_size != 0); }
   [[nodiscard]] std::uint64_t checksums_offset() const noexcept { return data_length + directory_length; }
@@ -60,7 +60,8 @@ struct FileTrailer {
   const auto magic = as_text(last_ten.subspan(4, 6));
   if (magic != plain_end_magic && magic != arrow_end_magic) fail(Errc::corruption, path, length - 6, "the end mark of a quiver file is missing");
   const std::uint64_t tail = load<std::uint32_t>(last_ten.data());
-  if (tail > length - tail_frame_size || length - tail_frame_size - tail < trailer_size) fail(Errc::corruption, path, length - tail_frame_size, "the tail length does not fit the file");
+  if (tail > length - tail_frame_size || length - tail_frame_size - tail < trailer_size)
+    fail(Errc::corruption, path, length - tail_frame_size, "the tail length does not fit the file");
   return length - tail_frame_size - tail - trailer_size;
 }
 
@@ -93,9 +94,11 @@ struct FileTrailer {
   t.reserved = in.take<std::uint32_t>();
   t.file_length = in.take<std::uint64_t>();
   t.footer_checksum = in.take<std::uint64_t>();
-  if (t.file_length != length) fail(Errc::corruption, path, offset + 48, "the trailer speaks of " + std::to_string(t.file_length) + " bytes, the file has " + std::to_string(length));
+  if (t.file_length != length)
+    fail(Errc::corruption, path, offset + 48, "the trailer speaks of " + std::to_string(t.file_length) + " bytes, the file has " + std::to_string(length));
   // Bounded by the file before anything is multiplied or added.
-  if (t.data_length > offset || t.directory_length > offset - t.data_length || t.chunks() > (offset - t.data_length - t.directory_length) / 8 || t.trailer_offset() != offset)
+  if (t.data_length > offset || t.directory_length > offset - t.data_length || t.chunks() > (offset - t.data_length - t.directory_length) / 8 ||
+      t.trailer_offset() != offset)
     fail(Errc::corruption, path, offset + 24, "data, directory and checksums do not add up to the trailer's place");
   return t;
 }

@@ -53,12 +53,17 @@ class Memtable {
     if (c.nulls[row]) return Cell{};
     const std::uint64_t bits = c.numbers[row];
     switch (c.type) {
-      case FieldType::boolean: return Cell{bits != 0};
+      case FieldType::boolean:
+        return Cell{bits != 0};
       case FieldType::int32:
-      case FieldType::int64: return Cell{static_cast<std::int64_t>(bits)};
-      case FieldType::float32: return Cell{std::bit_cast<float>(static_cast<std::uint32_t>(bits))};
-      case FieldType::float64: return Cell{std::bit_cast<double>(bits)};
-      default: return Cell{bits};
+      case FieldType::int64:
+        return Cell{static_cast<std::int64_t>(bits)};
+      case FieldType::float32:
+        return Cell{std::bit_cast<float>(static_cast<std::uint32_t>(bits))};
+      case FieldType::float64:
+        return Cell{std::bit_cast<double>(bits)};
+      default:
+        return Cell{bits};
     }
   }
 
@@ -134,20 +139,31 @@ class Memtable {
     T converted{};
     // bind_document has shown that it converts.
     (void)convert(value, converted);
-    if constexpr (std::same_as<T, float>) return std::bit_cast<std::uint32_t>(converted);
-    else if constexpr (std::same_as<T, double>) return std::bit_cast<std::uint64_t>(converted);
-    else if constexpr (std::same_as<T, std::int32_t>) return static_cast<std::uint64_t>(static_cast<std::int64_t>(converted));
-    else return static_cast<std::uint64_t>(converted);
+    if constexpr (std::same_as<T, float>)
+      return std::bit_cast<std::uint32_t>(converted);
+    else if constexpr (std::same_as<T, double>)
+      return std::bit_cast<std::uint64_t>(converted);
+    else if constexpr (std::same_as<T, std::int32_t>)
+      return static_cast<std::uint64_t>(static_cast<std::int64_t>(converted));
+    else
+      return static_cast<std::uint64_t>(converted);
   }
   static std::uint64_t number(FieldType type, const Value& value) {
     switch (type) {
-      case FieldType::boolean: return bits_of<bool>(value);
-      case FieldType::int32: return bits_of<std::int32_t>(value);
-      case FieldType::int64: return bits_of<std::int64_t>(value);
-      case FieldType::uint32: return bits_of<std::uint32_t>(value);
-      case FieldType::float32: return bits_of<float>(value);
-      case FieldType::float64: return bits_of<double>(value);
-      default: return bits_of<std::uint64_t>(value);
+      case FieldType::boolean:
+        return bits_of<bool>(value);
+      case FieldType::int32:
+        return bits_of<std::int32_t>(value);
+      case FieldType::int64:
+        return bits_of<std::int64_t>(value);
+      case FieldType::uint32:
+        return bits_of<std::uint32_t>(value);
+      case FieldType::float32:
+        return bits_of<float>(value);
+      case FieldType::float64:
+        return bits_of<double>(value);
+      default:
+        return bits_of<std::uint64_t>(value);
     }
   }
   void append_scalar(Column& column, std::uint64_t at, const Value* value) {

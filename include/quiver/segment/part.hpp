@@ -31,9 +31,12 @@ struct Projection {
       return;
     }
     for (const auto& name : names.names()) {
-      if (const auto* field = schema.find(name)) add(scalars, field - schema.fields().data());
-      else if (const auto* vector = schema.find_vector(name)) add(vectors, vector - schema.vectors().data());
-      else fail(Errc::invalid_argument, "there is no field '" + std::string(name) + "' in the schema");
+      if (const auto* field = schema.find(name))
+        add(scalars, field - schema.fields().data());
+      else if (const auto* vector = schema.find_vector(name))
+        add(vectors, vector - schema.vectors().data());
+      else
+        fail(Errc::invalid_argument, "there is no field '" + std::string(name) + "' in the schema");
     }
   }
 
@@ -71,7 +74,8 @@ template <StoragePolicy P>
   try {
     return store.open(file.name, file.identity);
   } catch (const Error& e) {
-    if (e.code() == Errc::not_found) fail(Errc::corruption, store.path() / file.name, "the manifest names this file and it is not there; restore it from a backup");
+    if (e.code() == Errc::not_found)
+      fail(Errc::corruption, store.path() / file.name, "the manifest names this file and it is not there; restore it from a backup");
     throw;
   }
 }
@@ -91,7 +95,9 @@ class Part {
       const auto& field = schema.vectors()[i];
       vectors_.emplace_back(open_named_file<P>(store, file), scope, file.identity, field.metric(), field.dimension(), rows_);
     }
-    if (scalars_.rows() != rows_) fail(Errc::corruption, scalars_.reader().path(), "the block holds " + std::to_string(scalars_.rows()) + " rows, the manifest speaks of " + std::to_string(rows_));
+    if (scalars_.rows() != rows_)
+      fail(Errc::corruption, scalars_.reader().path(),
+           "the block holds " + std::to_string(scalars_.rows()) + " rows, the manifest speaks of " + std::to_string(rows_));
     const auto groups = scalars_.groups();
     if (groups.front().first_doc_id != first_ || groups.back().last_doc_id != last_)
       fail(Errc::corruption, scalars_.reader().path(), "the block's doc ids are not those that the manifest names");

@@ -78,7 +78,9 @@ class Rows {
     TopK best(std::min<std::uint64_t>(request.k, size()));
     if (best.k() != 0) {
       for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i]->vectors(field).search(scope, query, starts_[i], best);
-      if (memtable_rows_ != 0) memtable_->for_each_flat(field, memtable_rows_, [&](std::uint64_t first, const FlatRows& rows) { flat_scan(query, rows, starts_.back() + first, best); });
+      if (memtable_rows_ != 0)
+        memtable_->for_each_flat(field, memtable_rows_,
+                                 [&](std::uint64_t first, const FlatRows& rows) { flat_scan(query, rows, starts_.back() + first, best); });
     }
     return answer(scope, schema, vector, fields, best);
   }
@@ -89,7 +91,8 @@ class Rows {
     const auto& vector = schema.vectors()[field];
     const auto all = request.queries.floats();
     if (all.size() % vector.dimension() != 0)
-      fail(Errc::dimension_mismatch, "field '" + vector.name() + "' has " + std::to_string(vector.dimension()) + " dimensions, " + std::to_string(all.size()) + " numbers are no whole number of queries");
+      fail(Errc::dimension_mismatch, "field '" + vector.name() + "' has " + std::to_string(vector.dimension()) + " dimensions, " + std::to_string(all.size()) +
+                                         " numbers are no whole number of queries");
     const auto count = all.size() / vector.dimension();
     for (std::size_t i = 0; i < count; ++i) check_query(vector, all.subspan(i * vector.dimension(), vector.dimension()));
     const Projection fields(schema, request.fields, false);
@@ -110,7 +113,8 @@ class Rows {
       if (wanted != 0) {
         for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i]->vectors(field).search_batch(scope, queries, starts_[i], best);
         if (memtable_rows_ != 0)
-          memtable_->for_each_flat(field, memtable_rows_, [&](std::uint64_t f, const FlatRows& rows) { flat_scan_batch(queries, rows, starts_.back() + f, best); });
+          memtable_->for_each_flat(field, memtable_rows_,
+                                   [&](std::uint64_t f, const FlatRows& rows) { flat_scan_batch(queries, rows, starts_.back() + f, best); });
       }
       for (std::size_t i = 0; i < here; ++i) results[first + i] = answer(scope, schema, vector, fields, best[i]);
     });

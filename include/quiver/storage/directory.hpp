@@ -96,8 +96,11 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
       const auto opened = uninterrupted([&] { return FS::open_subfolder(folder_, entry.name, inner); });
       if (opened.error == ENOENT || opened.error == ENOTDIR) continue;  // removed meanwhile
       if (!opened) fail_io(Access::reading, opened.error, "open the folder", path_ / entry.name);
+      const auto before = files.size();
       for (auto& in : list_folder(inner, path_ / entry.name))
         if (in.kind != EntryKind::folder) files.push_back({entry.name + "/" + in.name, in.size});
+      // An empty folder is listed by its own name: one that stands where a file belongs must not look like nothing.
+      if (files.size() == before) files.push_back({entry.name, 0});
     }
     std::sort(files.begin(), files.end(), [](const FileInfo& a, const FileInfo& b) { return a.name < b.name; });
     return files;
