@@ -31,12 +31,13 @@ if(WAY STREQUAL "find_package")
   return()
 endif()
 
-# Another major and another minor version are refused by name; an older patch of this minor is not.
+# Another major and another minor version are refused for that reason.
 string(REGEX MATCH "^([0-9]+)\\.([0-9]+)" ignored "${VERSION}")
 math(EXPR next_major "${CMAKE_MATCH_1} + 1")
 math(EXPR next_minor "${CMAKE_MATCH_2} + 1")
 foreach(wanted ${next_major}.0 ${CMAKE_MATCH_1}.${next_minor} ${CMAKE_MATCH_1}.0)
   execute_process(COMMAND "${CMAKE_COMMAND}" ${common} -B "${FOLDER}/${wanted}" "-DWANTED_VERSION=${wanted}" RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  string(REGEX REPLACE "[ \n]+" " " output "${output}")
   string(FIND "${output}" "compatible with requested version \"${wanted}\"" refused)
   if(result EQUAL 0 OR refused EQUAL -1)
     message(FATAL_ERROR "a consumer that asks for version ${wanted} was not refused for that reason:\n${output}")
