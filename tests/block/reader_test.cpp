@@ -109,7 +109,7 @@ BOOST_AUTO_TEST_CASE(verify_names_the_chunk_that_differs) {
   writer.append(Bytes(1'000'000));
   writer.end_section();
   const auto identity = writer.finish();
-  for (const std::size_t chunk : {0, 63, 64, 150, 244}) {
+  for (const std::size_t chunk : {0u, 63u, 64u, 150u, 244u}) {
     auto damaged = draft.bytes;
     damaged[chunk * chunk_size + 5] ^= std::byte{1};
     const auto error = failure(damaged, identity);

@@ -31,7 +31,7 @@ Errc code_of(F&& f) {
 BOOST_AUTO_TEST_SUITE(block_writer)
 
 BOOST_AUTO_TEST_CASE(sections_of_any_length_are_read_back) {
-  for (const std::size_t length : {0, 1, 63, 64, 65, 4095, 4096, 4097, 262'143, 262'144, 262'145, 1'000'003}) {
+  for (const std::size_t length : {0u, 1u, 63u, 64u, 65u, 4095u, 4096u, 4097u, 262'143u, 262'144u, 262'145u, 1'000'003u}) {
     const auto data = test::sample_bytes(length);
     BytesDraft draft;
     BlockWriter<BytesDraft> writer(draft, BlockKind::id_run);
@@ -58,7 +58,7 @@ BOOST_AUTO_TEST_CASE(sections_of_any_length_are_read_back) {
 BOOST_AUTO_TEST_CASE(the_bytes_do_not_depend_on_how_they_are_given) {
   const auto data = test::sample_bytes(700'001);
   Bytes first;
-  for (const std::size_t step : {700'001, 300'000, 65'536, 4'096, 977, 64}) {
+  for (const std::size_t step : {700'001u, 300'000u, 65'536u, 4'096u, 977u, 64u}) {
     BytesDraft draft;
     BlockWriter<BytesDraft> writer(draft, BlockKind::vector_index, FileId{1, 2});
     writer.begin_section("data");

@@ -67,7 +67,7 @@ BOOST_AUTO_TEST_CASE(a_row_finds_its_group) {
 
 BOOST_AUTO_TEST_CASE(a_doc_id_finds_its_row_and_a_missing_one_none) {
   const EveryTypeRows source(203);
-  for (const std::uint64_t group_rows : {1, 10, 1000}) {
+  for (const std::uint64_t group_rows : {1u, 10u, 1000u}) {
     const auto [bytes, identity] = test::scalar_block(schema, source, group_rows);
     BytesScope scope;
     const TestBlock block(BytesReader(bytes), scope, identity, schema);

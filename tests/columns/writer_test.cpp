@@ -58,7 +58,7 @@ BOOST_AUTO_TEST_SUITE(columns_writer)
 BOOST_AUTO_TEST_CASE(every_type_is_read_back_from_groups_of_any_size) {
   const auto schema = test::every_type_schema();
   const EveryTypeRows source(200);
-  for (const std::uint64_t group_rows : {1, 7, 8, 9, 64, 65, 199, 200, 65536}) {
+  for (const std::uint64_t group_rows : {1u, 7u, 8u, 9u, 64u, 65u, 199u, 200u, 65536u}) {
     const auto [bytes, identity] = test::scalar_block(schema, source, group_rows);
     BytesScope scope;
     const TestBlock block(BytesReader(bytes), scope, identity, schema);
@@ -94,7 +94,7 @@ BOOST_AUTO_TEST_CASE(a_part_of_the_rows_is_written) {
 
 BOOST_AUTO_TEST_CASE(no_rows_and_no_fields_are_a_block) {
   const Schema schema;
-  for (const std::uint64_t rows : {0, 3}) {
+  for (const std::uint64_t rows : {0u, 3u}) {
     const Source source{.count = rows};
     const auto [bytes, identity] = test::scalar_block(schema, source, 2);
     BytesScope scope;

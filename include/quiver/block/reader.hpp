@@ -76,7 +76,8 @@ class Block {
     scope.renew();
     const auto footer = reader_.view(scope, trailer_.data_length, static_cast<std::size_t>(trailer_.file_length - trailer_.data_length));
     const auto field = static_cast<std::size_t>(trailer_.trailer_offset() - trailer_.data_length + 56);
-    if (!checksum_matches(trailer_.footer_checksum, footer_checksum(trailer_.id, footer, field)) || load<std::uint64_t>(&footer[field]) != trailer_.footer_checksum)
+    if (!checksum_matches(trailer_.footer_checksum, footer_checksum(trailer_.id, footer, field)) ||
+        load<std::uint64_t>(&footer[field]) != trailer_.footer_checksum)
       fail(Errc::corruption, path(), trailer_.data_length, "the footer does not match its checksum; restore the file from a backup");
     scope.renew();
   }

@@ -3,6 +3,7 @@
 
 #include <quiver/columns/arrow_flatbuffer.hpp>
 #include <quiver/columns/cell.hpp>
+#include <quiver/core/trailer.hpp>
 
 #include <string_view>
 #include <utility>

@@ -5,6 +5,7 @@
 #include <quiver/core/bitmap.hpp>
 #include <quiver/core/bytes.hpp>
 
+#include <algorithm>
 #include <limits>
 
 namespace quiver::detail {

@@ -5,7 +5,9 @@
 #include <quiver/columns/cell.hpp>
 #include <quiver/core/bytes.hpp>
 
+#include <algorithm>
 #include <limits>
+#include <optional>
 
 namespace quiver::detail {
 
