@@ -6,6 +6,9 @@
 #include <faiss/IndexFlat.h>
 #include <omp.h>
 
+#include <cmath>
+#include <optional>
+
 namespace {
 
 using namespace bench;
@@ -44,6 +47,10 @@ void against_faiss(benchmark::State& state, std::size_t batch) {
       benchmark::DoNotOptimize(
           sides.collection->search_batch({.field = "vector", .queries = queries, .k = k, .fields = quiver::FieldNames::none(), .threads = 1}));
   };
+  theirs();
+  const auto nearest_of_first = sides.collection->search(nearest(std::span(queries).first(dimension), k));
+  for (std::size_t i = 0; i < k; ++i)
+    if (std::abs(nearest_of_first[i].distance - distances[i]) > 1e-4F * distances[i]) return state.SkipWithError("the two do not find the same distances");
   Pair pair;
   for (auto _ : state) pair = interleave(sized<std::size_t>(21, 3), theirs, ours);
   state.counters["faiss_qps"] = static_cast<double>(batch) / pair.first;

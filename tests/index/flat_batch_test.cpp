@@ -2,6 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "support/sanitized.hpp"
+
 #include <functional>
 #include <random>
 #include <string>
@@ -71,6 +73,7 @@ void check_same(Metric metric, const Vectors& data, const Vectors& asked, std::s
   }
 }
 
+constexpr std::size_t rows_in_test = test::sanitized ? 200 : 1500;
 constexpr Metric all_metrics[] = {Metric::l2, Metric::inner_product, Metric::cosine};
 
 }  // namespace
@@ -79,24 +82,27 @@ BOOST_AUTO_TEST_SUITE(flat_batch)
 
 BOOST_AUTO_TEST_CASE(a_batch_answers_as_single_searches_do_to_the_bit) {
   for (const auto& shape : shapes)
-    for (const std::size_t dimension : {1u, 2u, 7u, 16u, 19u, 64u, 130u, 300u})
+    for (const std::size_t dimension : {1u, 2u, 7u, 16u, 19u, 64u, 130u, 300u}) {
+      if (test::sanitized && dimension > 64) continue;
+      const Vectors data(shape, rows_in_test, dimension, 1), some(shape, 300, dimension, 1), asked(shape, 32, dimension, 2);
       for (const auto metric : all_metrics) BOOST_TEST_CONTEXT(shape.name << ", dimension " << dimension) {
-          check_same(metric, Vectors(shape, 1500, dimension, 1), Vectors(shape, 32, dimension, 2), 10);
-          check_same<PortableArch>(metric, Vectors(shape, 300, dimension, 1), Vectors(shape, 9, dimension, 2), 10);
+          check_same(metric, data, asked, 10);
+          check_same<PortableArch>(metric, some, asked, 10);
         }
+    }
 }
 
 BOOST_AUTO_TEST_CASE(any_number_of_queries_and_neighbours_will_do) {
   for (const std::size_t queries : {0u, 1u, 7u, 8u, 16u, 17u, 31u, 33u, 64u, 70u})
     for (const std::size_t k : {0u, 1u, 5u, 100u, 2000u})
-      for (const auto metric : all_metrics) check_same(metric, Vectors(shapes[0], 1000, 24, 3), Vectors(shapes[0], queries, 24, 4), k);
+      for (const auto metric : all_metrics) check_same(metric, Vectors(shapes[0], rows_in_test, 24, 3), Vectors(shapes[0], queries, 24, 4), k);
 }
 
 BOOST_AUTO_TEST_CASE(rows_of_one_scale_may_be_searched_with_queries_of_another) {
   for (const auto& shape : shapes)
     for (const auto& other : shapes)
       for (const auto metric : all_metrics) BOOST_TEST_CONTEXT(shape.name << " with " << other.name) {
-          check_same(metric, Vectors(shape, 500, 33, 5), Vectors(other, 12, 33, 6), 4);
+          check_same(metric, Vectors(shape, rows_in_test / 3, 33, 5), Vectors(other, 12, 33, 6), 4);
         }
 }
 
@@ -123,7 +129,8 @@ BOOST_AUTO_TEST_CASE(cosines_whose_products_underflow_are_not_passed_over) {
 }
 
 BOOST_AUTO_TEST_CASE(very_many_dimensions_will_do) {
-  for (const auto metric : all_metrics) check_same(metric, Vectors(shapes[0], 150, 65536, 7), Vectors(shapes[0], 9, 65536, 8), 3);
+  const Vectors data(shapes[0], test::sanitized ? 20 : 150, 65536, 7), asked(shapes[0], 9, 65536, 8);
+  for (const auto metric : all_metrics) check_same(metric, data, asked, 3);
 }
 
 BOOST_AUTO_TEST_CASE(rows_may_come_piece_by_piece) {

@@ -7,6 +7,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "support/sanitized.hpp"
 #include "support/strict_policy.hpp"
 #include "support/temp_folder.hpp"
 
@@ -62,6 +63,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_block_is_searched_as_the_rows_it_was_written_fro
   // More than one slab of a megabyte for readers that are no single stretch of memory.
   for (const auto metric : all_metrics)
     for (const std::size_t dimension : {3u, 129u}) {
+      if (test::sanitized && dimension == 3) continue;
       const std::size_t count = dimension == 3 ? 200'000 : 5'003;
       const auto values = vectors(count, dimension, 1), asked = vectors(9, dimension, 2);
       std::vector<float> norms;

@@ -1,4 +1,5 @@
-// A claim is held when the policy is used, and the message names the concept that was not met: a zero-copy reader without data(), a policy that only reads asked to write.
+// A claim is held when the policy is used, and the message names the concept that was not met: a zero-copy reader without data(), a policy that
+// only reads asked to write.
 // expect: ZeroCopyClaimHolds
 // expect 2: caps.writable
 #include <quiver/storage/mmap_read.hpp>

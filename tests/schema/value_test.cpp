@@ -1,6 +1,6 @@
 #include <quiver/schema/value.hpp>
 
-#include <quiver/schema/convert.hpp>
+#include <quiver/schema/named_value.hpp>
 
 #include "support/error_code.hpp"
 

@@ -4,6 +4,7 @@
 
 #include "support/faulty_file_system.hpp"
 #include "support/sample_file.hpp"
+#include "support/sanitized.hpp"
 #include "support/temp_folder.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -26,18 +27,6 @@ Errc code_of(Call&& call) {
     return e.code();
   }
   return Errc::none;
-}
-
-/// Bytes of anonymous memory that are resident in this process.
-std::size_t resident_anonymous() {
-  std::ifstream status("/proc/self/status");
-  for (std::string word; status >> word;)
-    if (word == "RssAnon:") {
-      std::size_t kilobytes = 0;
-      status >> kilobytes;
-      return kilobytes * 1024;
-    }
-  return 0;
 }
 
 }  // namespace
@@ -130,7 +119,23 @@ BOOST_AUTO_TEST_CASE(nothing_is_read_after_the_load) {
   Faulty::clear();
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !QUIVER_TEST_SANITIZED
+namespace {
+
+/// Bytes of anonymous memory that are resident in this process.
+std::size_t resident_anonymous() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;)
+    if (word == "RssAnon:") {
+      std::size_t kilobytes = 0;
+      status >> kilobytes;
+      return kilobytes * 1024;
+    }
+  return 0;
+}
+
+}  // namespace
+
 BOOST_AUTO_TEST_CASE(a_file_takes_its_own_size_of_memory_and_no_more_than_three_percent_beyond) {
   constexpr std::size_t size = std::size_t{48} << 20;
   const TempFolder temp;

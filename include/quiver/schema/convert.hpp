@@ -89,7 +89,8 @@ template <class T>
   }
 }
 
-inline std::string describe(const Value& value) {
+/// What a value is, for messages: "the integer 3", "a vector of 3 elements".
+[[nodiscard]] inline std::string describe(const Value& value) {
   const auto& storage = value.storage();
   if (const auto* i = std::get_if<std::int64_t>(&storage)) return "the integer " + std::to_string(*i);
   if (const auto* u = std::get_if<std::uint64_t>(&storage)) return "the integer " + std::to_string(*u);
@@ -100,30 +101,6 @@ inline std::string describe(const Value& value) {
   if (const auto* v = std::get_if<std::vector<float>>(&storage)) return "a vector of " + std::to_string(v->size()) + " elements";
   if (std::holds_alternative<std::string>(storage)) return "a string";
   return value.is_null() ? "null" : "a bool";
-}
-
-inline Value list_value(std::string_view name, std::initializer_list<Value> list) {
-  const auto wrong = [name](const Value& value, const char* what) {
-    fail(Errc::type_mismatch, "field " + quote(name) + ": a braced list holds " + describe(value) + "; " + what);
-  };
-  if (list.size() == 0 || std::holds_alternative<std::string>(list.begin()->storage())) {
-    Strings texts;
-    texts.reserve(list.size());
-    for (const auto& value : list) {
-      const auto* text = std::get_if<std::string>(&value.storage());
-      if (text == nullptr) wrong(value, "give texts only, or numbers only");
-      texts.push_back(*text);
-    }
-    return Value(std::move(texts));
-  }
-  std::vector<float> numbers;
-  numbers.reserve(list.size());
-  for (const auto& value : list) {
-    float number = 0;
-    if (!convert(value, number)) wrong(value, "give texts only, or numbers that a float can hold only");
-    numbers.push_back(number);
-  }
-  return Value(std::move(numbers));
 }
 
 }  // namespace quiver::detail

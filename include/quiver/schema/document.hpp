@@ -1,7 +1,7 @@
 // A document: its key and its named values.
 #pragma once
 
-#include <quiver/schema/convert.hpp>
+#include <quiver/schema/named_value.hpp>
 
 #include <algorithm>
 #include <initializer_list>

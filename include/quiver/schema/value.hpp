@@ -5,7 +5,6 @@
 #include <quiver/schema/name.hpp>
 #include <quiver/schema/types.hpp>
 
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,13 +12,6 @@
 #include <utility>
 #include <variant>
 #include <vector>
-
-namespace quiver {
-class Value;
-namespace detail {
-struct DocumentAccess;
-}
-}  // namespace quiver
 
 namespace quiver::detail {
 
@@ -97,42 +89,6 @@ class Value {
   }
 
   Storage storage_;
-};
-
-}  // namespace quiver
-
-namespace quiver::detail {
-
-/// What a value is, for messages: "an integer", "a vector of 3 elements".
-[[nodiscard]] std::string describe(const Value& value);
-
-/// The value that a braced list stands for: texts are a list of strings, numbers a vector, nothing at all an empty list of strings.
-/// Errc::type_mismatch for a mixture.
-[[nodiscard]] Value list_value(std::string_view name, std::initializer_list<Value> list);
-
-}  // namespace quiver::detail
-
-namespace quiver {
-
-/// A field's name and its value, as documents and updates are written: {"year", 1994}, {"genres", {"Drama", "Crime"}}. Owns both.
-class NamedValue {
- public:
-  NamedValue(Name name, Value value) : name_(name.view()), value_(std::move(value)) {}
-  NamedValue(Name name, std::initializer_list<Value> list) : name_(name.view()), value_(detail::list_value(name, list)) {}
-
-  [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  [[nodiscard]] const Value& value() const noexcept { return value_; }
-
-  friend bool operator==(const NamedValue&, const NamedValue&) = default;
-
- private:
-  friend class Document;
-  friend struct detail::DocumentAccess;
-  struct Taken {};  // keeps this constructor out of the way of the others
-  NamedValue(Taken, std::string&& name, Value&& value) noexcept : name_(std::move(name)), value_(std::move(value)) {}
-
-  std::string name_;
-  Value value_;
 };
 
 }  // namespace quiver

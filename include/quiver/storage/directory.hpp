@@ -158,8 +158,7 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     const std::lock_guard guard(names_);
     const auto result = uninterrupted([&] { return FS::remove(folder_, std::string(name)); });
     if (!result && result.error != ENOENT) fail_io(Access::writing, result.error, "remove", path_ / name);
-    if (const auto folder = folder_of(name); !folder.empty() && uninterrupted([&] { return FS::remove_subfolder(folder_, folder); }))
-      synced_folders_.erase(folder);
+    remove_empty_folder(name);
   }
   /// Errc::locked while another Lock lives, in whatever process. The file LOCK is never renamed or removed.
   [[nodiscard]] Lock lock() {
@@ -267,6 +266,20 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     const std::lock_guard guard(names_);
     drafts_.erase(draft.name_);
   }
+  // What cannot be removed is garbage that nobody names; the next writer clears it away.
+  void discard(Draft& draft) noexcept {
+    draft.live_ = false;
+    draft.file_ = typename FS::File();
+    const std::lock_guard guard(names_);
+    static_cast<void>(uninterrupted([&] { return FS::remove(folder_, draft.temp_); }));
+    remove_empty_folder(draft.name_);
+    drafts_.erase(draft.name_);
+  }
+  // REQUIRES: names_ is held.
+  void remove_empty_folder(std::string_view name) {
+    if (const auto folder = folder_of(name); !folder.empty() && uninterrupted([&] { return FS::remove_subfolder(folder_, folder); }))
+      synced_folders_.erase(folder);
+  }
 
   std::filesystem::path path_;
   OpenMode mode_;
@@ -324,10 +337,7 @@ class Directory<FS>::Draft {
       fail(Errc::io_error, path(), "the file has " + std::to_string(entry.size) + " bytes, " + std::to_string(written_) + " were written");
   }
   void discard() noexcept {
-    if (!live_) return;
-    // What cannot be removed is garbage that nobody names; the next writer clears it away.
-    static_cast<void>(uninterrupted([&] { return FS::remove(directory_->folder_, temp_); }));
-    directory_->end(*this);
+    if (live_) directory_->discard(*this);
   }
 
   std::shared_ptr<Directory> directory_;

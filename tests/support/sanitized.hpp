@@ -1,0 +1,19 @@
+// Whether this program is built with a sanitizer: such a program runs twenty times slower, without optimisation, and reads /proc and pipes of its own.
+#pragma once
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define QUIVER_TEST_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define QUIVER_TEST_SANITIZED 1
+#endif
+#endif
+#ifndef QUIVER_TEST_SANITIZED
+#define QUIVER_TEST_SANITIZED 0
+#endif
+
+namespace quiver::test {
+
+inline constexpr bool sanitized = QUIVER_TEST_SANITIZED != 0;
+
+}  // namespace quiver::test
