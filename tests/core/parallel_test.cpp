@@ -1,0 +1,39 @@
+#include <quiver/core/parallel.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <stdexcept>
+
+using quiver::detail::parallel_for;
+
+BOOST_AUTO_TEST_SUITE(parallel)
+
+BOOST_AUTO_TEST_CASE(every_task_runs_once) {
+  for (const std::size_t threads : {0u, 1u, 2u, 4u, 50u})
+    for (const std::size_t count : {0u, 1u, 3u, 1000u}) {
+      std::vector<int> runs(count);
+      parallel_for(count, threads, [&](std::size_t i) { ++runs[i]; });
+      BOOST_TEST(std::count(runs.begin(), runs.end(), 1) == static_cast<std::ptrdiff_t>(count));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(the_first_exception_ends_the_work_and_arrives) {
+  for (const std::size_t threads : {1u, 4u}) {
+    std::atomic<std::size_t> runs{0};
+    const auto work = [&](std::size_t i) {
+      if (i == 10) throw std::runtime_error("ten");
+      runs.fetch_add(1);
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
+    };
+    BOOST_CHECK_EXCEPTION(parallel_for(100'000, threads, work), std::runtime_error, [](const auto& e) { return e.what() == std::string("ten"); });
+    BOOST_TEST(runs.load() < 100'000u);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_tasks_wrote_is_seen_when_all_have_ended) {
+  std::vector<std::size_t> squares(10'000);
+  parallel_for(squares.size(), 4, [&](std::size_t i) { squares[i] = i * i; });
+  for (std::size_t i = 0; i < squares.size(); ++i) BOOST_REQUIRE(squares[i] == i * i);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
