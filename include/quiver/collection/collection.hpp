@@ -154,7 +154,7 @@ class Collection {
     out.version = manifest.number;
     out.versions = manifest.retained.size() + 1;
     out.memtable_documents = now->rows().memtable_rows();
-    out.resident = out.memtable_documents == 0 ? 0 : now->rows().memtable()->bytes();
+    out.resident = now->rows().memtable_bytes();
     for (const auto& segment : manifest.segments)
       for (const auto& block : segment.blocks)
         (block.type == detail::BlockType::scalar ? out.bytes.scalar : out.bytes.vector_index) += block.file.identity.length;

@@ -74,7 +74,7 @@ class CollectionState {
         scope.renew();
         memtable_->append(key, print, bound_);
       }
-      swap_view(std::make_shared<const View<P>>(before->version_pointer(), memtable_, memtable_->rows()));
+      swap_view(std::make_shared<const View<P>>(before->version_pointer(), memtable_, memtable_->mark()));
     } catch (...) {
       memtable_->truncate(mark);
       throw;
@@ -122,7 +122,7 @@ class CollectionState {
   }
   void install(std::shared_ptr<const OpenVersion<P>> version) {
     memtable_ = std::make_shared<Memtable>(schema_, DocId{version->manifest.next_doc_id});
-    swap_view(std::make_shared<const View<P>>(std::move(version), memtable_, 0));
+    swap_view(std::make_shared<const View<P>>(std::move(version), memtable_, memtable_->mark()));
   }
 
   void flush_locked() {

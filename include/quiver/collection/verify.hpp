@@ -92,7 +92,7 @@ class Verifier {
       for (const auto& file : version.id_runs)
         runs.push_back(std::make_unique<const IdRun<typename P::Reader>>(open_named_file<P>(store_, file), scope, file.identity));
       const Projection all(version.schema, {}, true);
-      const Rows<P> rows(std::move(parts), nullptr, 0);
+      const Rows<P> rows(std::move(parts), nullptr, {});
       for (std::uint64_t ordinal = 0; ordinal < rows.size(); ++ordinal) {
         scope.renew();
         const auto document = rows.read(scope, version.schema, all, ordinal);

@@ -73,8 +73,8 @@ class View {
  public:
   using Scope = typename P::ReadScope;
 
-  View(std::shared_ptr<const OpenVersion<P>> version, std::shared_ptr<const Memtable> memtable, std::uint64_t memtable_rows)
-      : version_(std::move(version)), rows_(version_->parts, std::move(memtable), memtable_rows) {}
+  View(std::shared_ptr<const OpenVersion<P>> version, std::shared_ptr<const Memtable> memtable, Memtable::Mark published)
+      : version_(std::move(version)), rows_(version_->parts, std::move(memtable), published) {}
 
   [[nodiscard]] const OpenVersion<P>& version() const noexcept { return *version_; }
   [[nodiscard]] const std::shared_ptr<const OpenVersion<P>>& version_pointer() const noexcept { return version_; }

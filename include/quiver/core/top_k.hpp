@@ -33,14 +33,14 @@ class TopK {
 
   void offer(float distance, std::uint64_t id) {
     if (distance > bound_) return;
-    const Candidate next{distance, id};
     if (heap_.size() == k_) {
-      if (k_ == 0 || !(next < heap_.front())) return;
+      if (k_ == 0 || (distance == bound_ && id > heap_.front().id)) return;
       std::pop_heap(heap_.begin(), heap_.end());
-      heap_.back() = next;
     } else {
-      heap_.push_back(next);
+      heap_.emplace_back();
     }
+    heap_.back().distance = distance;
+    heap_.back().id = id;
     std::push_heap(heap_.begin(), heap_.end());
     if (heap_.size() == k_) bound_ = heap_.front().distance;
   }

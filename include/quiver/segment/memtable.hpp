@@ -30,9 +30,9 @@ class Memtable {
     for (const auto& field : schema.vectors()) vectors_.push_back(std::make_unique<VectorColumn>(field.dimension(), field.metric()));
   }
 
-  /// The writer's own count, published rows and those of the running batch.
+  /// The writer's own count, published rows and those of the running batch. Not for readers: they have the mark of their moment.
   [[nodiscard]] std::uint64_t rows() const noexcept { return rows_; }
-  /// Approximate bytes of the values held; a flush is due by this.
+  /// Approximate bytes of the values held; a flush is due by this. The writer's own too.
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
   [[nodiscard]] DocId doc_id(std::uint64_t row) const noexcept { return DocId{first_.value + row}; }
   [[nodiscard]] std::string_view key(std::uint64_t row) const noexcept { return keys_[row]; }
@@ -89,9 +89,9 @@ class Memtable {
     table_.insert(print, at);
     ++rows_;
   }
-  /// A place to go back to while a batch is being appended.
+  /// How far the memtable had grown: what readers of a moment may see, and the place to go back to when a batch fails.
   struct Mark {
-    std::uint64_t rows, bytes;
+    std::uint64_t rows = 0, bytes = 0;
   };
   [[nodiscard]] Mark mark() const noexcept { return {rows_, bytes_}; }
   /// Takes back the rows of a batch that failed. REQUIRES: no row after the mark was published.

@@ -19,8 +19,9 @@ class Rows {
   using Scope = typename P::ReadScope;
   using Parts = std::vector<std::shared_ptr<const Part<P>>>;
 
-  Rows(Parts parts, std::shared_ptr<const Memtable> memtable, std::uint64_t memtable_rows)
-      : parts_(std::move(parts)), memtable_(std::move(memtable)), memtable_rows_(memtable_rows) {
+  /// `published`: how much of the memtable belongs to this moment; the memtable itself may grow meanwhile.
+  Rows(Parts parts, std::shared_ptr<const Memtable> memtable, Memtable::Mark published)
+      : parts_(std::move(parts)), memtable_(std::move(memtable)), memtable_rows_(published.rows), memtable_bytes_(published.bytes) {
     starts_.reserve(parts_.size() + 1);
     starts_.push_back(0);
     for (const auto& part : parts_) starts_.push_back(starts_.back() + part->rows());
@@ -29,6 +30,7 @@ class Rows {
   [[nodiscard]] const Parts& parts() const noexcept { return parts_; }
   [[nodiscard]] const std::shared_ptr<const Memtable>& memtable() const noexcept { return memtable_; }
   [[nodiscard]] std::uint64_t memtable_rows() const noexcept { return memtable_rows_; }
+  [[nodiscard]] std::uint64_t memtable_bytes() const noexcept { return memtable_bytes_; }
   [[nodiscard]] std::uint64_t size() const noexcept { return starts_.back() + memtable_rows_; }
 
   /// The ordinal of a document, in O(log parts + log groups + log rows).
@@ -147,7 +149,7 @@ class Rows {
   Parts parts_;
   std::vector<std::uint64_t> starts_;  // first ordinal of each part, then of the memtable
   std::shared_ptr<const Memtable> memtable_;
-  std::uint64_t memtable_rows_;
+  std::uint64_t memtable_rows_, memtable_bytes_;
 };
 
 }  // namespace quiver::detail

@@ -42,7 +42,7 @@ class Segment {
 
   /// For those who have read a manifest: the segment's opened parts.
   Segment(std::shared_ptr<const typename P::Store> store, std::shared_ptr<const Schema> schema, SegmentId id, typename detail::Rows<P>::Parts parts)
-      : store_(std::move(store)), schema_(std::move(schema)), id_(id), rows_(std::move(parts), nullptr, 0) {}
+      : store_(std::move(store)), schema_(std::move(schema)), id_(id), rows_(std::move(parts), nullptr, {}) {}
 
   [[nodiscard]] SegmentId id() const noexcept { return id_; }
   [[nodiscard]] std::uint64_t rows() const noexcept { return rows_.size(); }
