@@ -72,8 +72,8 @@ template <class Arch>
 }
 
 /// out[q][r] = the formula summed over the dimension for Q queries against R rows. Each pair has two chains of vectors, added in the same order
-/// whatever Q and R are: that is what makes all kernels agree bit for bit. The line `Ahead` bytes behind each one read is fetched early (0: none).
-template <class Arch, template <class> class Formula, std::size_t Q, std::size_t R, std::size_t Ahead>
+/// whatever Q and R are: that is what makes all kernels agree bit for bit.
+template <class Arch, template <class> class Formula, std::size_t Q, std::size_t R>
 [[gnu::always_inline]] inline void accumulate(const float* const (&queries)[Q], const float* const (&rows)[R], std::size_t dimension,
                                               float (&out)[Q][R]) noexcept {
   using L = Lanes<Arch>;
@@ -94,10 +94,6 @@ template <class Arch, template <class> class Formula, std::size_t Q, std::size_t
   };
   std::size_t i = 0;
   for (; i + 2 * width <= dimension; i += 2 * width) {
-    if constexpr (Ahead != 0)
-      unrolled<R>([&](auto r) {
-        for (std::size_t line = 0; line < 2 * width; line += 16) prefetch(rows[r] + i + line, Ahead);
-      });
     step(even, i);
     step(odd, i + width);
   }
@@ -124,24 +120,27 @@ template <class Arch, template <class> class Formula, std::size_t Q, std::size_t
   unrolled<Q>([&](auto q) { unrolled<R>([&](auto r) { out[q][r] = L::sum(L::add(even[q][r], odd[q][r])); }); });
 }
 
-inline constexpr std::size_t scan_ahead = 4096;  // bytes: the processor's own prefetching ends with the page
-
 template <class Arch, template <class> class Formula>
 [[nodiscard]] inline float one_to_one(const float* query, const float* row, std::size_t dimension) noexcept {
   float out[1][1];
-  accumulate<Arch, Formula, 1, 1, 0>({query}, {row}, dimension, out);
+  accumulate<Arch, Formula, 1, 1>({query}, {row}, dimension, out);
   return out[0][0];
 }
 
 template <class Arch, template <class> class Formula>
 inline void one_to_many(const float* query, const float* rows, std::size_t count, std::size_t dimension, float* out) noexcept {
+  // Short rows one after another: the processor fetches ahead of one stream, and several that leap over each other's lines only disturb it (1.1x of a
+  // plain sum of the words against 1.8x, Zen 3). Long ones side by side: each is a stream of its own, and more sums hide the additions' latency.
+  constexpr std::size_t long_row = 640, side_by_side = 8;
   std::size_t r = 0;
-  for (; r + 4 <= count; r += 4) {
-    const float* const row = rows + r * dimension;
-    float four[1][4];
-    accumulate<Arch, Formula, 1, 4, scan_ahead>({query}, {row, row + dimension, row + 2 * dimension, row + 3 * dimension}, dimension, four);
-    std::copy_n(four[0], 4, out + r);
-  }
+  if (dimension >= long_row)
+    for (; r + side_by_side <= count; r += side_by_side) {
+      const float* streams[side_by_side];
+      for (std::size_t i = 0; i < side_by_side; ++i) streams[i] = rows + (r + i) * dimension;
+      float sums[1][side_by_side];
+      accumulate<Arch, Formula, 1, side_by_side>({query}, streams, dimension, sums);
+      std::copy_n(sums[0], side_by_side, out + r);
+    }
   for (; r < count; ++r) out[r] = one_to_one<Arch, Formula>(query, rows + r * dimension, dimension);
 }
 
@@ -155,7 +154,7 @@ inline void many_to_many(const float* const* queries, std::size_t query_count, c
     std::size_t q = 0;
     for (; q + 2 <= query_count; q += 2) {
       float four[2][2];
-      accumulate<Arch, Formula, 2, 2, 0>({queries[q], queries[q + 1]}, {row, row + dimension}, dimension, four);
+      accumulate<Arch, Formula, 2, 2>({queries[q], queries[q + 1]}, {row, row + dimension}, dimension, four);
       std::copy_n(four[0], 2, out + q * count + r);
       std::copy_n(four[1], 2, out + (q + 1) * count + r);
     }
