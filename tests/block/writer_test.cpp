@@ -4,6 +4,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "support/error_code.hpp"
 #include "support/golden.hpp"
 #include "support/sample_block.hpp"
 #include "support/sample_file.hpp"
@@ -13,20 +14,7 @@ using namespace quiver::detail;
 using test::BytesDraft;
 using test::BytesReader;
 using test::BytesScope;
-
-namespace {
-
-template <class F>
-Errc code_of(F&& f) {
-  try {
-    f();
-    return Errc::none;
-  } catch (const Error& e) {
-    return e.code();
-  }
-}
-
-}  // namespace
+using test::code_of;
 
 BOOST_AUTO_TEST_SUITE(block_writer)
 

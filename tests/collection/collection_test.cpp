@@ -7,7 +7,7 @@
 #include <ranges>
 
 using namespace quiver;
-using namespace quiver_test;
+using namespace quiver::test;
 
 namespace {
 

@@ -10,7 +10,7 @@
 #include <cerrno>
 
 using namespace quiver;
-using namespace quiver_test;
+using namespace quiver::test;
 
 namespace {
 

@@ -9,7 +9,7 @@
 #include <thread>
 
 using namespace quiver;
-using namespace quiver_test;
+using namespace quiver::test;
 
 namespace {
 

@@ -7,6 +7,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "support/error_code.hpp"
 #include "support/sanitized.hpp"
 #include "support/strict_policy.hpp"
 #include "support/temp_folder.hpp"
@@ -17,6 +18,7 @@
 
 using namespace quiver;
 using namespace quiver::detail;
+using test::code_of;
 
 namespace {
 
@@ -45,15 +47,6 @@ struct Written {
 };
 
 using Policies = std::tuple<MMapPolicy, CheckedMMapPolicy, MemoryPolicy, FileReadPolicy, test::BasicStrictPolicy<MemoryPolicy>>;
-
-Errc code_of(auto&& action) {
-  try {
-    action();
-  } catch (const Error& e) {
-    return e.code();
-  }
-  return Errc::none;
-}
 
 }  // namespace
 

@@ -10,6 +10,7 @@
 #include "storage/readme_policy.hpp"
 #include "support/archetype_policy.hpp"
 #include "support/counting_policy.hpp"
+#include "support/error_code.hpp"
 #include "support/recording_file_system.hpp"
 #include "support/sample_file.hpp"
 #include "support/strict_policy.hpp"
@@ -75,22 +76,6 @@ struct Place {
   }
 };
 
-/// The code of the error that `call` throws; none if it throws nothing.
-template <class Call>
-[[nodiscard]] Errc code_of(Call&& call) {
-  try {
-    static_cast<void>(call());
-  } catch (const Error& e) {
-    BOOST_TEST_INFO(e.what());
-    return e.code();
-  }
-  return Errc::none;
-}
-
 [[nodiscard]] inline bool same(ByteSpan a, ByteSpan b) { return std::ranges::equal(a, b); }
 
 }  // namespace quiver::test
-
-namespace quiver {
-inline std::ostream& boost_test_print_type(std::ostream& out, Errc code) { return out << to_string(code); }
-}  // namespace quiver

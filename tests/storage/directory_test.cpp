@@ -1,5 +1,6 @@
 #include <quiver/storage/directory.hpp>
 
+#include "support/error_code.hpp"
 #include "support/faulty_file_system.hpp"
 #include "support/recording_file_system.hpp"
 #include "support/sample_file.hpp"
@@ -18,16 +19,6 @@ namespace {
 
 using Recorded = Directory<RecordingFileSystem>;
 using Action = RecordingFileSystem::Action;
-
-template <class Call>
-Errc code_of(Call&& call) {
-  try {
-    call();
-  } catch (const Error& e) {
-    return e.code();
-  }
-  return Errc::none;
-}
 
 template <class D>
 auto draft_of(D& directory, const std::string& name, std::string_view text) {

@@ -2,6 +2,7 @@
 
 #include <quiver/storage/mmap.hpp>
 
+#include "support/error_code.hpp"
 #include "support/faulty_file_system.hpp"
 #include "support/sample_file.hpp"
 #include "support/sanitized.hpp"
@@ -16,20 +17,6 @@ BOOST_AUTO_TEST_SUITE(memory_policy)
 
 using namespace quiver;
 using namespace quiver::test;
-
-namespace {
-
-template <class Call>
-Errc code_of(Call&& call) {
-  try {
-    call();
-  } catch (const Error& e) {
-    return e.code();
-  }
-  return Errc::none;
-}
-
-}  // namespace
 
 BOOST_AUTO_TEST_CASE(a_volatile_store_makes_nothing_anywhere_and_dies_with_its_handles) {
   using Faulty = FaultyFileSystem<PosixFileSystem>;

@@ -8,35 +8,26 @@
 #include <quiver/storage/mmap.hpp>
 #include <quiver/storage/mmap_read.hpp>
 
+#include "support/temp_folder.hpp"
+
 #include <filesystem>
 #include <random>
 #include <string>
 #include <tuple>
 #include <vector>
 
-namespace quiver_test {
+namespace quiver::test {
 
 using AllPolicies = std::tuple<quiver::MMapPolicy, quiver::CheckedMMapPolicy, quiver::MMapReadPolicy, quiver::MemoryPolicy, quiver::FileReadPolicy>;
 using WritablePolicies = std::tuple<quiver::MMapPolicy, quiver::CheckedMMapPolicy, quiver::MemoryPolicy>;
 
-/// A folder that is not there yet, with a parent of its own; removed with all in it.
+/// Paths of stores that are not there yet; removed at the end with all in them.
 class FreshFolder {
  public:
-  FreshFolder() {
-    std::random_device random;
-    root_ = std::filesystem::temp_directory_path() / ("quiver-test-" + std::to_string(random()) + std::to_string(random()));
-    std::filesystem::create_directories(root_);
-  }
-  FreshFolder(const FreshFolder&) = delete;
-  FreshFolder& operator=(const FreshFolder&) = delete;
-  ~FreshFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(root_, ignored);
-  }
-  [[nodiscard]] std::filesystem::path path(const std::string& name = "c.qvr") const { return root_ / name; }
+  [[nodiscard]] std::filesystem::path path(const std::string& name = "c.qvr") const { return parent_ / name; }
 
  private:
-  std::filesystem::path root_;
+  TempFolder parent_;
 };
 
 /// Every field type, nullable and not, and a vector field per metric.
@@ -175,4 +166,4 @@ std::string digest(const C& c, const quiver::Schema& schema) {
   return out;
 }
 
-}  // namespace quiver_test
+}  // namespace quiver::test

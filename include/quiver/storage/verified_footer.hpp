@@ -33,7 +33,7 @@ template <class At>
 /// Checks the footer, the bytes from data_length to the end. REQUIRES: `footer` is all of it.
 inline void check_footer(ByteSpan footer, const FileTrailer& trailer, const std::filesystem::path& path) {
   const auto field = static_cast<std::size_t>(trailer.trailer_offset() - trailer.data_length) + 56;
-  if (footer_checksum(trailer.id, footer, field) != trailer.footer_checksum)
+  if (!checksum_matches(trailer.footer_checksum, footer_checksum(trailer.id, footer, field)))
     fail(Errc::corruption, path, trailer.data_length,
          "the footer of " + std::to_string(footer.size()) + " bytes does not match its checksum; restore the file from a copy");
 }
@@ -43,7 +43,7 @@ inline void check_chunks(ByteSpan data, std::uint64_t first, ByteSpan footer, co
   const std::byte* recorded = footer.data() + trailer.directory_length;
   for (auto number = first; !data.empty(); ++number) {
     const auto chunk = data.first(std::min(chunk_size, data.size()));
-    if (chunk_checksum(trailer.id, number, chunk) != load<std::uint64_t>(recorded + number * 8))
+    if (!checksum_matches(load<std::uint64_t>(recorded + number * 8), chunk_checksum(trailer.id, number, chunk)))
       fail(Errc::corruption, path, number * chunk_size,
            "the " + std::to_string(chunk.size()) + " bytes from here do not match their checksum; restore the file from a copy");
     data = data.subspan(chunk.size());
