@@ -97,7 +97,7 @@ class CollectionState {
     const auto release = [this] {
       swap_view(nullptr);
       memtable_.reset();
-      lock_ = {};
+      if constexpr (WritableStoragePolicy<P>) lock_.reset();
     };
     try {
       if (writable_ && !poisoned_) flush_locked();

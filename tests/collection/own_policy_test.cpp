@@ -1,0 +1,46 @@
+// Collections over policies that are not the library's: the one that storage/README.md teaches, and those that watch how a collection reads.
+#include <quiver/collection/collection.hpp>
+
+#include "storage/readme_policy.hpp"
+#include "support/archetype_policy.hpp"
+#include "support/counting_policy.hpp"
+#include "support/policies.hpp"
+#include "support/strict_policy.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+using namespace quiver;
+using namespace quiver::test;
+
+namespace {
+
+// The strict one makes a view that is used longer than its scope promises unreadable; the archetype has nothing but what the concepts ask for.
+using OwnPolicies = std::tuple<my::ShelfPolicy, StrictPolicy, CountingPolicy<MMapPolicy>, WritingArchetype>;
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(own_policy)
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_collection_answers_as_under_the_library_s_own, P, OwnPolicies) {
+  const FreshFolder folder;
+  const auto schema = wide_schema();
+  auto expected = Collection<MemoryPolicy>::create(schema, {.segment_rows = 40});
+  {
+    auto c = Collection<P>::create(folder.path(), schema, {.segment_rows = 40});
+    for (std::uint64_t i = 0; i < 90; i += 30) {
+      expected.insert(wide_documents(i, 30));
+      c.insert(wide_documents(i, 30));
+      BOOST_TEST(digest(c, schema) == digest(expected, schema));
+      c.flush();
+      expected.flush();
+    }
+    BOOST_CHECK_EXCEPTION(c.insert(wide_document(3)), Error, [](const Error& e) { return e.code() == Errc::duplicate_key; });
+    BOOST_TEST(digest(c, schema) == digest(expected, schema));
+    BOOST_TEST(c.verify().ok());
+    c.close();
+  }
+  const auto c = Collection<P>::open(folder.path(), {.mode = OpenMode::read_only});
+  BOOST_TEST(digest(c, schema) == digest(expected, schema));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
