@@ -147,6 +147,29 @@ BOOST_AUTO_TEST_CASE(every_truncation_is_reported) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_sector_that_was_lost_overwritten_or_shifted_is_reported) {
+  constexpr std::size_t sector = 512;
+  const Sample sample;
+  std::size_t damages = 0;
+  for (const auto& [name, bytes] : sample.files) {
+    for (std::size_t at = 0; at < bytes.size(); at += sector) {
+      const auto length = std::min(sector, bytes.size() - at);
+      const auto old = bytes.substr(at, length);
+      const auto next = at + length < bytes.size() ? bytes.substr(at + length, length) : old;
+      for (const auto& put : {std::string(length, '\0'), std::string(length, '\xFF'), '\0' + old.substr(0, length - 1), next}) {
+        auto damaged = bytes;
+        damaged.replace(at, put.size(), put);
+        if (damaged == bytes) continue;
+        write_file(sample.path() / name, damaged);
+        check_damage(sample, name + ": sector at " + std::to_string(at));
+        ++damages;
+      }
+    }
+    sample.restore(name);
+  }
+  BOOST_TEST(damages > 60u);
+}
+
 BOOST_AUTO_TEST_CASE(files_that_changed_places_or_came_from_another_store_are_recognized) {
   const Sample sample;
   const Sample other(100);
