@@ -9,6 +9,8 @@
 #include <cstdlib>
 #include <fstream>
 #include <map>
+#include <sstream>
+#include <stdexcept>
 
 using namespace quiver;
 using namespace quiver::test;
@@ -59,11 +61,28 @@ struct Sample {
   std::string answer;
 };
 
-/// Every bit and every length, as CI asks for with QUIVER_SWEEP; else a part of them that keeps `make test` short.
-bool whole_sweep() {
-  static const bool whole = std::getenv("QUIVER_SWEEP") != nullptr;
-  return whole;
-}
+/// What QUIVER_SWEEP asks for: "2/3" is every third damage, from the second on, of all bits and all lengths; so that several processes share a whole sweep.
+/// Without it `make test` stays short with a part of the bits and lengths.
+class Sweep {
+ public:
+  Sweep() {
+    const char* asked = std::getenv("QUIVER_SWEEP");
+    if (asked == nullptr) return;
+    whole_ = true;
+    char slash = 0;
+    std::istringstream text(asked);
+    if (!(text >> part_ >> slash >> parts_) || slash != '/' || part_ < 1 || part_ > parts_)
+      throw std::invalid_argument("QUIVER_SWEEP is '" + std::string(asked) + "': use part/parts, as 1/1 or 2/3");
+  }
+  [[nodiscard]] bool whole() const noexcept { return whole_; }
+  [[nodiscard]] std::size_t parts() const noexcept { return parts_; }
+  /// Whether the next damage is this process's.
+  [[nodiscard]] bool mine() noexcept { return next_++ % parts_ == part_ - 1; }
+
+ private:
+  bool whole_ = false;
+  std::size_t part_ = 1, parts_ = 1, next_ = 0;
+};
 
 enum class Outcome { right_answer, reported, silent };
 
@@ -114,12 +133,14 @@ BOOST_AUTO_TEST_SUITE(damage)
 
 BOOST_AUTO_TEST_CASE(every_flipped_bit_of_every_file_is_reported_or_does_not_matter) {
   const Sample sample;
+  Sweep sweep;
   std::size_t flips = 0;
   for (const auto& [name, bytes] : sample.files) {
     for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
       const auto at = bit / 8;
-      // Of each byte one bit, another one in each stretch of eight, so that all are met; every one of them where QUIVER_SWEEP asks for it, as CI does.
-      if (!whole_sweep() && bit % 8 != (at * 5 + at / 8) % 8) continue;
+      // Of each byte one bit, another one in each stretch of eight, so that all are met; every one of them in a whole sweep.
+      if (!sweep.whole() && bit % 8 != (at * 5 + at / 8) % 8) continue;
+      if (!sweep.mine()) continue;
       auto damaged = bytes;
       damaged[at] = static_cast<char>(damaged[at] ^ (1 << (bit % 8)));
       write_file(sample.path() / name, damaged);
@@ -129,15 +150,19 @@ BOOST_AUTO_TEST_CASE(every_flipped_bit_of_every_file_is_reported_or_does_not_mat
     sample.restore(name);
   }
   BOOST_TEST_MESSAGE(flips << " flips");
-  BOOST_TEST(flips > (whole_sweep() ? 40'000u : 5'000u));
+  BOOST_TEST(flips > (sweep.whole() ? 40'000u : 5'000u) / sweep.parts());
 }
 
 BOOST_AUTO_TEST_CASE(every_truncation_is_reported) {
   const Sample sample;
+  Sweep sweep;
+  std::size_t cuts = 0;
   for (const auto& [name, bytes] : sample.files) {
     if (bytes.empty()) continue;
-    // In the middle of a file every 61st length; every one where QUIVER_SWEEP asks for it.
-    for (std::size_t length = 0; length < bytes.size(); length += whole_sweep() || length < 64 || bytes.size() - length < 130 ? 1 : 61) {
+    // In the middle of a file every 61st length; every one in a whole sweep.
+    for (std::size_t length = 0; length < bytes.size(); length += sweep.whole() || length < 64 || bytes.size() - length < 130 ? 1 : 61) {
+      if (!sweep.mine()) continue;
+      ++cuts;
       write_file(sample.path() / name, bytes.substr(0, length));
       check_damage(sample, name + " cut to " + std::to_string(length));
     }
@@ -145,6 +170,8 @@ BOOST_AUTO_TEST_CASE(every_truncation_is_reported) {
     check_damage(sample, name + " grown by a byte");
     sample.restore(name);
   }
+  BOOST_TEST_MESSAGE(cuts << " cuts");
+  BOOST_TEST(cuts > (sweep.whole() ? 5'000u : 500u) / sweep.parts());
 }
 
 BOOST_AUTO_TEST_CASE(a_sector_that_was_lost_overwritten_or_shifted_is_reported) {
