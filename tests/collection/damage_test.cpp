@@ -36,20 +36,20 @@ void write_file(const std::filesystem::path& path, const std::string& bytes) {
 
 Schema tiny_schema() { return Schema{Field::string("s").nullable(), Field::int32("n"), VectorField("v", 2).metric(Metric::cosine)}; }
 
-void make_store(const std::filesystem::path& path, int salt = 0) {
+void make_store(const std::filesystem::path& path, int salt, int rows) {
   auto c = Collection<MMapPolicy>::create(path, tiny_schema());
   for (int round = 0; round < 2; ++round) {
-    for (int i = 0; i < 3; ++i)
+    for (int i = 0; i < rows; ++i)
       c.insert(
-          Document{"k" + std::to_string(round * 3 + i), {{"s", "text" + std::to_string(i)}, {"n", i + salt}, {"v", {1.0f + static_cast<float>(i), 2.0f}}}});
+          Document{"k" + std::to_string(round * rows + i), {{"s", "text" + std::to_string(i)}, {"n", i + salt}, {"v", {1.0f + static_cast<float>(i), 2.0f}}}});
     c.flush();
   }
 }
 
 /// A store, whole, and what it answers.
 struct Sample {
-  explicit Sample(int salt = 0) {
-    make_store(folder.path(), salt);
+  explicit Sample(int salt = 0, int rows = 3) {
+    make_store(folder.path(), salt, rows);
     files = read_files(folder.path());
     answer = digest(Collection<MMapReadPolicy>::open(folder.path()), tiny_schema());
   }
@@ -172,6 +172,24 @@ BOOST_AUTO_TEST_CASE(every_truncation_is_reported) {
   }
   BOOST_TEST_MESSAGE(cuts << " cuts");
   BOOST_TEST(cuts > (sweep.whole() ? 5'000u : 500u) / sweep.parts());
+}
+
+BOOST_AUTO_TEST_CASE(a_flipped_bit_of_any_chunk_of_files_with_several_is_reported) {
+  const Sample sample(0, 700);
+  std::size_t flips = 0;
+  for (const auto& [name, bytes] : sample.files) {
+    if (!name.starts_with("MANIFEST") && !name.starts_with("seg-000001")) continue;
+    for (std::size_t at = 0; at < bytes.size(); at += 397) {
+      auto damaged = bytes;
+      damaged[at] = static_cast<char>(damaged[at] ^ (1 << (at % 8)));
+      write_file(sample.path() / name, damaged);
+      check_damage(sample, name + ": bit " + std::to_string(at % 8) + " of byte " + std::to_string(at));
+      ++flips;
+    }
+    sample.restore(name);
+  }
+  BOOST_TEST_MESSAGE(flips << " flips");
+  BOOST_TEST(flips > 80u);
 }
 
 BOOST_AUTO_TEST_CASE(a_sector_that_was_lost_overwritten_or_shifted_is_reported) {
