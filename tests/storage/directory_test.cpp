@@ -1,5 +1,6 @@
 #include <quiver/storage/directory.hpp>
 
+#include "support/crash_states.hpp"
 #include "support/error_code.hpp"
 #include "support/faulty_file_system.hpp"
 #include "support/recording_file_system.hpp"
@@ -35,7 +36,8 @@ void publish_text(D& directory, const std::string& name, std::string_view text) 
 
 /// The log since `from` in words.
 Strings words(std::size_t from) {
-  static constexpr const char* names[] = {"create", "make_folder", "write", "rename", "link", "remove", "remove_folder", "sync_file", "sync_folder"};
+  static constexpr const char* names[] = {"create", "make_folder", "write",         "allocate",  "rename",
+                                          "link",   "remove",      "remove_folder", "sync_file", "sync_folder"};
   Strings all;
   const auto log = RecordingFileSystem::log();
   for (auto i = from; i < log.size(); ++i) all.push_back(std::string(names[static_cast<int>(log[i].action)]) + (log[i].name.empty() ? "" : " " + log[i].name));
@@ -107,14 +109,17 @@ std::string first_fault(std::optional<SyncSite> skipped, bool without_rename, st
   std::map<std::string, std::size_t> acknowledged;
   script(acknowledged);
   const auto log = RecordingFileSystem::log();
+  const auto durable = durable_at(log);
+  const auto base = empty_disk();
   for (std::size_t k = 0; k <= log.size(); ++k) {
-    const auto open = RecordingFileSystem::pending(log, k);
+    auto fates = durable_fates(durable, k);
+    if (k > 0) fates[0] = present;  // the folder above the store was there before
     std::vector<std::size_t> pending;
-    for (std::size_t i = 0; i < k; ++i)
-      if (open[i] && i > 0) pending.push_back(i);  // the folder above the store was there before
+    for (std::size_t i = 1; i < k; ++i)
+      if (log[i].changes() && durable[i] >= k) pending.push_back(i);
     const auto fails = [&](const auto& survives) {
-      RecordingFileSystem::crash(log, k,
-                                 [&](std::size_t i) { return i == 0 || survives(static_cast<std::size_t>(std::ranges::find(pending, i) - pending.begin())); });
+      for (std::size_t p = 0; p < pending.size(); ++p) fates[pending[p]] = survives(p) ? present : absent;
+      RecordingFileSystem::mount(disk_after(base, log, fates));
       if (states != nullptr) ++*states;
       return fault_of(acknowledged, k);
     };
@@ -148,8 +153,12 @@ BOOST_AUTO_TEST_CASE(several_files_share_the_syncs_of_their_folders) {
   for (const auto* name : {"seg-1/a", "seg-1/b", "seg-2/c"}) drafts.push_back(draft_of(*directory, name, name));
   const auto from = RecordingFileSystem::log().size();
   directory->publish(std::span(drafts));
-  BOOST_TEST(words(from) == (Strings{"sync_file", "sync_file", "sync_file", "rename a", "rename b", "rename c", "sync_folder", "sync_folder"}),
+  BOOST_TEST(words(from) == (Strings{"sync_file", "sync_file", "sync_file", "rename a", "rename b", "rename c", "sync_folder", "sync_folder", "sync_folder"}),
              boost::test_tools::per_element());
+  // The folders' own entries are there by now.
+  const auto again = RecordingFileSystem::log().size();
+  publish_text(*directory, "seg-1/d", "d");
+  BOOST_TEST(words(again) == (Strings{"create d.tmp", "write", "sync_file", "rename d", "sync_folder"}), boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE(no_crash_leaves_a_name_without_its_bytes) {
@@ -160,9 +169,24 @@ BOOST_AUTO_TEST_CASE(no_crash_leaves_a_name_without_its_bytes) {
   BOOST_TEST(states > 500u);
 }
 
-BOOST_AUTO_TEST_CASE(every_sync_is_needed) {
-  for (std::size_t site = 0; site < sync_sites; ++site)
-    BOOST_TEST(first_fault(static_cast<SyncSite>(site), false) != "", "leaving out sync site " << site << " went unnoticed");
+BOOST_AUTO_TEST_CASE(every_sync_of_publishing_is_needed) {
+  for (const auto site : {SyncSite::draft_data, SyncSite::published_name, SyncSite::store_folder_entry})
+    BOOST_TEST(first_fault(site, false) != "", "leaving out sync site " << static_cast<int>(site) << " went unnoticed");
+}
+
+BOOST_AUTO_TEST_CASE(whoever_takes_the_lock_finds_durable_what_a_killed_writer_left_visible) {
+  RecordingFileSystem::reset();
+  RecordingFileSystem::skip(SyncSite::published_name);  // where the first writer is killed
+  publish_text(*Recorded::create("/one"), "MANIFEST_1", "text");
+  RecordingFileSystem::skip(std::nullopt);
+  const auto directory = Recorded::open("/one", OpenMode::read_write);
+  const auto survivors = [] {
+    const auto log = RecordingFileSystem::log();
+    return disk_after(empty_disk(), log, durable_fates(durable_at(log), log.size()))->names.at("one")->names.size();
+  };
+  BOOST_TEST(survivors() == 0u);
+  const auto lock = directory->lock();
+  BOOST_TEST(survivors() == 2u);  // and LOCK
 }
 
 BOOST_AUTO_TEST_CASE(the_entry_of_a_folder_that_a_killed_process_made_is_synced) {
@@ -171,8 +195,8 @@ BOOST_AUTO_TEST_CASE(the_entry_of_a_folder_that_a_killed_process_made_is_synced)
   RecordingFileSystem::make_folder("/one/seg-1");
   const auto directory = Recorded::open("/one", OpenMode::read_write);
   const auto from = RecordingFileSystem::log().size();
-  auto draft = draft_of(*directory, "seg-1/a", "a");
-  BOOST_TEST(words(from) == (Strings{"sync_folder", "create a.tmp", "write"}), boost::test_tools::per_element());
+  publish_text(*directory, "seg-1/a", "a");
+  BOOST_TEST(words(from) == (Strings{"create a.tmp", "write", "sync_file", "rename a", "sync_folder", "sync_folder"}), boost::test_tools::per_element());
 }
 
 BOOST_AUTO_TEST_CASE(a_file_system_that_cannot_refuse_to_replace_gets_links) {

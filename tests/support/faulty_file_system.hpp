@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <mutex>
 #include <optional>
 
@@ -19,6 +20,7 @@ enum class IoCall {
   describe,
   read,
   write,
+  allocate,
   sync_file,
   sync_folder,
   rename,
@@ -102,8 +104,15 @@ class FaultyFileSystem {
     const auto fault = strike(IoCall::write, &half);
     return fault ? *fault : Inner::write_at(file, half ? from.first((from.size() + 1) / 2) : from, offset);
   }
+  static IoResult allocate(File& file, std::uint64_t offset, std::size_t length) {
+    return guarded(IoCall::allocate, [&] { return Inner::allocate(file, offset, length); });
+  }
   static IoResult sync_file(File& file, SyncSite site) {
-    return guarded(IoCall::sync_file, [&] { return Inner::sync_file(file, site); });
+    const auto result = guarded(IoCall::sync_file, [&] { return Inner::sync_file(file, site); });
+    // What it was to cover is lost where the inner system can tell; an interrupted one did nothing.
+    if constexpr (requires { Inner::lose(file); })
+      if (!result && result.error != EINTR) Inner::lose(file);
+    return result;
   }
   static IoResult sync_folder(const Folder& in, SyncSite site) {
     return guarded(IoCall::sync_folder, [&] { return Inner::sync_folder(in, site); });

@@ -149,7 +149,11 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     }
     std::set<std::string> folders;
     for (auto& each : drafts) folders.insert(folder_of(get(each).name_));
+    const std::lock_guard guard(names_);
+    // The entry of a folder too, once in every process that uses it: one that made it may have ended before this sync.
+    if (!std::includes(synced_folders_.begin(), synced_folders_.end(), folders.begin(), folders.end())) folders.emplace();
     for (const auto& name : folders) sync_names(name, SyncSite::published_name);
+    synced_folders_.merge(folders);
   }
   /// A file that is missing is no error. A folder goes with its last file.
   void remove(std::string_view name) {
@@ -160,7 +164,8 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     if (!result && result.error != ENOENT) fail_io(Access::writing, result.error, "remove", path_ / name);
     remove_empty_folder(name);
   }
-  /// Errc::locked while another Lock lives, in whatever process. The file LOCK is never renamed or removed.
+  /// Errc::locked while another Lock lives, in whatever process. The file LOCK is never renamed or removed. What an earlier writer published is durable when
+  /// this returns, also if that writer was killed before it had synced the names.
   [[nodiscard]] Lock lock() {
     check_writable();
     Lock lock;
@@ -170,6 +175,7 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     if (result.error == EAGAIN)
       fail(Errc::locked, path_, "another writer has the store open, in this process or another; close it or open with OpenMode::read_only");
     if (!result) fail_io(Access::writing, result.error, "lock", file);
+    sync_names({}, SyncSite::found_names);
     return lock;
   }
 
@@ -227,14 +233,12 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     if (mode_ == OpenMode::read_only) fail(Errc::read_only, path_, "the store was opened read-only");
     if (poisoned()) fail(Errc::io_error, path_, "an earlier sync failed, so what the disk holds is unknown; close the store and open it again");
   }
-  // Makes the folder of `name`. Once per folder and process its entry is synced, even if an earlier process made it: that one may have ended before its sync.
+  // Makes the folder of `name`; its entry is synced when something in it is published.
   void ensure_folder(std::string_view name) {
     const auto folder = folder_of(name);
-    if (folder.empty() || synced_folders_.contains(folder)) return;
+    if (synced_folders_.contains(folder)) return;
     const auto made = uninterrupted([&] { return FS::make_subfolder(folder_, folder); });
     if (!made && made.error != EEXIST) fail_io(Access::writing, made.error, "make the folder", path_ / folder);
-    sync_names({}, SyncSite::segment_folder_entry);
-    synced_folders_.insert(folder);
   }
   void sync_names(const std::string& folder, SyncSite site) {
     if (folder.empty()) return sync("sync the folder", path_, [&] { return FS::sync_folder(folder_, site); });
@@ -286,8 +290,8 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
   typename FS::Folder folder_;
   std::atomic<bool> poisoned_{false};
   std::mutex names_;
-  std::set<std::string> synced_folders_;
-  std::set<std::string> drafts_;  // live ones
+  std::set<std::string> synced_folders_{std::string()};  // in which something was published, so that they are there for certain; {}: the store's own
+  std::set<std::string> drafts_;                         // live ones
 };
 
 /// A file being written, NAME.tmp; removed by its destructor unless published. Move-only. One thread. Keeps its directory alive.

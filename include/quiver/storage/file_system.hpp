@@ -14,10 +14,10 @@ namespace quiver {
 
 /// Every sync of the library has a name, so that a test can leave one out and must then fail.
 enum class SyncSite : std::uint8_t {
-  draft_data,            ///< the bytes of a draft, before its rename
-  published_name,        ///< the folder that a draft was renamed in
-  segment_folder_entry,  ///< the store's folder, after a segment's folder was made in it
-  store_folder_entry     ///< the folder above a store's folder, after that was made
+  draft_data,         ///< the bytes of a draft, before its rename
+  published_name,     ///< the folder that a draft was renamed in, and the store's own where that folder is new in it
+  found_names,        ///< the store's folder, before a new writer relies on the names that an earlier one left
+  store_folder_entry  ///< the folder above a store's folder, after that was made
 };
 
 inline constexpr std::size_t sync_sites = 4;

@@ -1,0 +1,166 @@
+// Every crash of a script, and every crash of the recoveries from a part of them.
+#pragma once
+
+#include "crash/oracle.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <unordered_set>
+#include <utility>
+
+namespace quiver::test {
+
+/// What was looked at, and the first thing that was wrong, with all that repeats it.
+struct Tally {
+  std::uint64_t scripts = 0, points = 0, states = 0, distinct = 0, doubled = 0, violations = 0;
+  std::string first;
+  InodePtr image;  // the disk of the first violation
+
+  Tally& operator+=(const Tally& other) {
+    scripts += other.scripts, points += other.points, states += other.states, distinct += other.distinct, doubled += other.doubled;
+    if (violations == 0) first = other.first, image = other.image;
+    violations += other.violations;
+    return *this;
+  }
+};
+
+struct ExploreOptions {
+  Budget budget{};
+  std::uint64_t double_every = 16;  // of so many distinct states one has its recovery crashed too; 0: none
+  bool stop_at_first = false;
+  std::size_t from = 0;      // the first crash point
+  std::size_t most = never;  // so many crash points, and the last
+};
+
+[[nodiscard]] inline std::string name_of(const std::string& script, std::uint64_t seed) { return "--script " + script + " --seed " + std::to_string(seed); }
+
+/// Explores one run. Only distinct disks are opened; a disk counts again where something else is legal on it.
+class Explorer {
+ public:
+  Explorer(const ScriptRun& run, const ExploreOptions& options)
+      : run_(run), options_(options), random_(detail::checksum(detail::as_bytes(run.script()), run.seed())) {}
+
+  [[nodiscard]] Tally explore() {
+    tally_.scripts = 1;
+    const auto base = empty_disk();
+    const auto& log = run_.log();
+    const auto durable = durable_at(log);
+    for (auto k = options_.from; k <= log.size(); ++k) {
+      if (k - options_.from >= options_.most && k != log.size()) continue;
+      ++tally_.points;
+      const auto window = run_.window(k);
+      const bool on = for_each_crash(log, durable, k, options_.budget, random_, [&](const Fates& fates) {
+        ++tally_.states;
+        const auto disk = disk_after(base, log, fates);
+        if (!is_new(*disk, window)) return true;
+        const auto verdict = check(disk, window, [&] { return " --k " + std::to_string(k) + " --fates " + to_string(fates); });
+        if (stopped()) return false;
+        if (options_.double_every != 0 && tally_.distinct % options_.double_every == 0 && verdict.fault.empty()) crash_again(disk, verdict, window);
+        return !stopped();
+      });
+      if (!on) break;
+    }
+    return std::move(tally_);
+  }
+
+ private:
+  [[nodiscard]] bool stopped() const noexcept { return options_.stop_at_first && tally_.violations != 0; }
+  [[nodiscard]] bool is_new(const Inode& disk, ScriptRun::Window window) {
+    const auto sum = hash_tree(disk, static_cast<std::uint64_t>(window.least) * 1000003 + static_cast<std::uint64_t>(window.most));
+    if (!seen_.insert(sum).second) return false;
+    ++tally_.distinct;
+    return true;
+  }
+  template <class Where>
+  Verdict check(const InodePtr& disk, ScriptRun::Window window, Where&& where) {
+    auto verdict = Oracle(run_, window).check(disk);
+    if (!verdict.fault.empty() && tally_.violations++ == 0) {
+      tally_.first = name_of(run_.script(), run_.seed()) + where() + "\n  " + verdict.fault;
+      tally_.image = disk;
+    }
+    return verdict;
+  }
+  void crash_again(const InodePtr& disk, const Verdict& first, ScriptRun::Window window) {
+    const auto& log = first.recovery;
+    const auto durable = durable_at(log);
+    for (std::size_t k = 0; k <= log.size() && !stopped(); ++k) {
+      // Once the open returned, what it served must stay.
+      const ScriptRun::Window now{k == log.size() ? first.found : window.least, window.most};
+      (void)for_each_crash(log, durable, k, {64, 16, 16}, random_, [&](const Fates& fates) {
+        ++tally_.states;
+        const auto again = disk_after(disk, log, fates);
+        if (!is_new(*again, now)) return true;
+        ++tally_.doubled;
+        (void)check(again, now, [&] { return ", then its recovery cut after " + std::to_string(k) + " ops, fates " + to_string(fates); });
+        return !stopped();
+      });
+    }
+  }
+
+  const ScriptRun& run_;
+  ExploreOptions options_;
+  std::mt19937_64 random_;
+  std::unordered_set<std::uint64_t> seen_;
+  Tally tally_;
+};
+
+[[nodiscard]] inline Tally failed_script(const std::string& name, const std::string& what) {
+  Tally tally;
+  tally.violations = tally.scripts = 1;
+  tally.first = name + "\n  the script itself: " + what;
+  return tally;
+}
+
+[[nodiscard]] inline Tally explore(const std::string& script, std::uint64_t seed, const ExploreOptions& options = {}) {
+  try {
+    const ScriptRun run(script, seed);
+    return Explorer(run, options).explore();
+  } catch (const std::exception& e) {
+    return failed_script(name_of(script, seed), e.what());
+  }
+}
+
+/// Runs the script with a fault at its first, second ... call until none strikes, and crashes what follows each. Counts the injections.
+[[nodiscard]] inline Tally explore_faults(const std::string& script, std::uint64_t seed, int error, bool for_ever, std::uint64_t& injections) {
+  Tally all;
+  for (std::size_t at = 1; all.violations < 20; ++at) {
+    const auto name = name_of(script, seed) + " --fault " + std::to_string(at) + " --errno " + std::to_string(error) + (for_ever ? " --for-ever" : "");
+    try {
+      const ScriptRun run(script, seed, {.at = at, .error = error, .for_ever = for_ever});
+      if (!run.fault_fired()) break;
+      ++injections;
+      // From the failed call on: the power may fail before the process is gone, during the recovery, or after it.
+      auto tally = Explorer(run, {.budget = {16, 4, 4, false}, .double_every = 0, .from = run.failed_at(), .most = 12}).explore();
+      if (tally.violations != 0) tally.first = name + "\n  " + tally.first;
+      all += tally;
+    } catch (const std::exception& e) {
+      all += failed_script(name, e.what());
+    }
+  }
+  RecordedFaults::clear();
+  return all;
+}
+
+/// The shortest script that still fails, by leaving out letters of one that does.
+[[nodiscard]] inline std::string shrink(std::string script, std::uint64_t seed, ExploreOptions options) {
+  options.stop_at_first = true;
+  for (std::size_t i = 0; i < script.size();) {
+    auto shorter = script;
+    shorter.erase(i, 1);
+    if (explore(shorter, seed, options).violations != 0)
+      script = std::move(shorter);
+    else
+      ++i;
+  }
+  return script;
+}
+
+/// A script of 5 to `longest` letters.
+[[nodiscard]] inline std::string random_script(std::mt19937_64& random, std::size_t longest) {
+  std::string script(5 + random() % (longest - 4), 'b');
+  for (auto& letter : script) letter = crash_letters[random() % crash_letters.size()];
+  return script;
+}
+
+}  // namespace quiver::test

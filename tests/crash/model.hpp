@@ -1,0 +1,116 @@
+// What a collection under test must hold, kept beside it in the simplest way.
+#pragma once
+
+#include <quiver/collection/collection.hpp>
+#include <quiver/storage/mmap.hpp>
+
+#include "support/faulty_file_system.hpp"
+#include "support/recording_file_system.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace quiver::test {
+
+/// The real engine over the recorded disk, whose calls fail where a test plans it; nothing in it knows that it is tested.
+using RecordedFaults = FaultyFileSystem<RecordingFileSystem>;
+using RecordedPolicy = BasicMMapPolicy<RecordedFaults>;
+using RecordedCollection = Collection<RecordedPolicy>;
+
+struct Row {
+  std::string key;
+  std::optional<std::string> text;
+  std::int32_t number = 0;
+  std::array<float, 2> vector{};  // whole numbers: distances are exact
+};
+
+/// The rows of one moment, in doc-id order.
+using State = std::vector<Row>;
+
+[[nodiscard]] inline Schema crash_schema() { return Schema{Field::string("text").nullable(), Field::int32("number"), VectorField("v", 2)}; }
+
+[[nodiscard]] inline Document document_of(const Row& row) {
+  Document document(row.key, {{"number", row.number}, {"v", std::vector<float>(row.vector.begin(), row.vector.end())}});
+  if (row.text) document.set("text", *row.text);
+  return document;
+}
+
+namespace digests {
+
+inline constexpr std::array<float, 2> query{3, 5};
+inline constexpr std::size_t nearest = 4;
+
+inline void add(std::string& to, const std::string& key, const std::optional<std::string>& text, std::int64_t number, std::span<const float> vector) {
+  to += key + (text ? "=" + *text : "-") + '#' + std::to_string(number);
+  for (const float x : vector) to += ',' + std::to_string(std::bit_cast<std::uint32_t>(x));
+  to += '\n';
+}
+inline void add_hit(std::string& to, const std::string& key, float distance) { to += '>' + key + '@' + std::to_string(std::bit_cast<std::uint32_t>(distance)); }
+
+}  // namespace digests
+
+/// Everything that a collection of these rows answers, as one text.
+[[nodiscard]] inline std::string digest_of(const State& state) {
+  std::string out;
+  for (const auto& row : state) digests::add(out, row.key, row.text, row.number, row.vector);
+  std::vector<std::pair<float, std::size_t>> order;
+  for (std::size_t i = 0; i < state.size(); ++i) {
+    const float x = state[i].vector[0] - digests::query[0], y = state[i].vector[1] - digests::query[1];
+    order.emplace_back(x * x + y * y, i);
+  }
+  std::sort(order.begin(), order.end());
+  for (std::size_t i = 0; i < std::min(order.size(), digests::nearest); ++i) digests::add_hit(out, state[order[i].second].key, order[i].first);
+  return out;
+}
+
+/// The same of a real one, by scan, fetch, count and search; where these contradict each other, the text says so and equals no state's.
+template <class C>
+[[nodiscard]] std::string digest_of_collection(const C& c) {
+  std::string out;
+  std::size_t rows = 0;
+  std::uint64_t last = 0;
+  for (const Document& d : c.scan()) {
+    const auto vector = d.template get<std::vector<float>>("v");
+    digests::add(out, d.key(), d.template get<std::string>("text"), d.template get<std::int64_t>("number").value_or(-1), *vector);
+    const auto by_key = c.fetch(d.key(), FieldNames::none());
+    if (!by_key || by_key->id() != d.id()) out += "KEY LOST\n";
+    if (d.id().value <= last) out += "DOC IDS OUT OF ORDER\n";
+    last = d.id().value;
+    ++rows;
+  }
+  if (c.count() != rows) out += "COUNT DIFFERS\n";
+  for (const Hit& hit : c.search({.field = "v", .query = digests::query, .k = digests::nearest, .fields = FieldNames::none()}))
+    digests::add_hit(out, hit.key, hit.distance);
+  return out;
+}
+
+/// Rows with keys that were never used before; texts from none over eight bytes to some thousand, so that files straddle sectors and chunks.
+class RowSource {
+ public:
+  explicit RowSource(std::uint64_t seed) : random_(seed) {}
+  [[nodiscard]] State batch(bool big) {
+    State out(1 + random_() % 3);
+    for (auto& row : out) row = next(big && &row == &out.front());
+    return out;
+  }
+
+ private:
+  Row next(bool big) {
+    Row row{"k" + std::to_string(++used_), std::nullopt, static_cast<std::int32_t>(random_() % 1000), {small(), small()}};
+    const std::size_t length = big ? 1500 + random_() % 4500 : random_() % 4 == 0 ? 0 : 8 + random_() % 200;
+    if (length != 0) row.text.emplace();
+    for (std::size_t i = 0; i < length; ++i) *row.text += static_cast<char>('a' + random_() % 26);
+    return row;
+  }
+  float small() { return static_cast<float>(random_() % 64); }
+
+  std::mt19937_64 random_;
+  std::uint64_t used_ = 0;
+};
+
+}  // namespace quiver::test

@@ -1,0 +1,177 @@
+// Runs a script of API calls on the recorded disk and notes, along the log, what a crash there must not lose and may not invent.
+#pragma once
+
+#include "crash/model.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace quiver::test {
+
+inline const std::filesystem::path crash_path = "/store";
+
+/// b: a batch. B: a batch with a long text. f: flush. x: close and open again. k: the process is killed and a new one opens. r: a reader opens beside the
+/// writer.
+inline constexpr std::string_view crash_letters = "bBfxkr";
+
+/// A script, run once. `states[j]` is what must be there if batch j is the last that survived; -1 stands for a collection that does not exist yet.
+class ScriptRun {
+ public:
+  struct Window {
+    long least = -1;  // the last batch that was acknowledged as durable
+    long most = -1;   // the last batch whose call had begun
+  };
+
+  /// With a fault: what the failed call throws must be a typed error, and everything else goes on being there; then the process is killed, the fault is gone,
+  /// and the script goes on in a new one. A fault that stays until then is the same as a kill in the middle of the call.
+  ScriptRun(std::string script, std::uint64_t seed, const Fault& fault = {})
+      : script_(std::move(script)), seed_(seed), rows_(seed), states_{State{}}, digests_{digest_of(State{})} {
+    RecordingFileSystem::mount(empty_disk());
+    RecordedFaults::plan(fault);
+    mark();
+    window_.most = 0;
+    mark();
+    attempt([this] {
+      collection_ = std::make_unique<RecordedCollection>(RecordedCollection::create(crash_path, crash_schema()));
+      acknowledged();
+    });
+    for (const char letter : script_) {
+      attempt([&] { step(letter); });
+      if (digest_of_collection(*collection_) != digests_.back()) throw std::runtime_error(std::string("after '") + letter + "' other documents are there");
+    }
+    fault_fired_ = RecordedFaults::fired() != 0;
+    log_ = RecordingFileSystem::log();
+    RecordingFileSystem::kill();
+    collection_.reset();
+    RecordedFaults::clear();
+  }
+
+  [[nodiscard]] const std::string& script() const noexcept { return script_; }
+  [[nodiscard]] std::uint64_t seed() const noexcept { return seed_; }
+  [[nodiscard]] const std::vector<Op>& log() const noexcept { return log_; }
+  [[nodiscard]] const std::vector<State>& states() const noexcept { return states_; }
+  /// Whether the planned fault struck, and how long the log was when a call failed by it.
+  [[nodiscard]] bool fault_fired() const noexcept { return fault_fired_; }
+  [[nodiscard]] std::size_t failed_at() const noexcept { return std::min(failed_at_, log_.size()); }
+  [[nodiscard]] const std::string& digest(long batch) const { return digests_[static_cast<std::size_t>(batch)]; }
+
+  /// What is legal if the machine stops when the log has `position` ops.
+  [[nodiscard]] Window window(std::size_t position) const {
+    Window out;
+    for (const auto& [at, window] : marks_)
+      if (at <= position) out = window;
+    return out;
+  }
+
+ private:
+  void mark() { marks_.emplace_back(RecordingFileSystem::log_size(), window_); }
+  template <class Call>
+  void attempt(Call&& call) {
+    try {
+      call();
+    } catch (const Error& e) {
+      if (RecordedFaults::fired() == 0 || failed_at_ != nowhere) throw;
+      failed_at_ = RecordingFileSystem::log_size();
+      const bool typed = e.code() == Errc::io_error || e.code() == Errc::no_space || e.code() == Errc::read_only;
+      if (!typed || e.path().empty()) throw std::runtime_error(std::string("a failed call is reported as: ") + e.what());
+      RecordedFaults::disarm();
+      if (collection_ && !reading_goes_on()) throw std::runtime_error("after a failed call other documents are there");
+      reopen_after_kill();
+    }
+  }
+  [[nodiscard]] bool reading_goes_on() const {
+    try {
+      const auto found = digest_of_collection(*collection_);
+      return found == digests_.back() || (digests_.size() > 1 && found == digests_[digests_.size() - 2]);
+    } catch (const Error& e) {
+      return e.code() == Errc::closed;  // a close that failed has closed
+    }
+  }
+  void acknowledged() {
+    window_.least = window_.most;
+    mark();
+  }
+  void step(char letter) {
+    switch (letter) {
+      case 'b':
+      case 'B': {
+        const auto batch = rows_.batch(letter == 'B');
+        states_.push_back(states_.back());
+        states_.back().insert(states_.back().end(), batch.begin(), batch.end());
+        digests_.push_back(digest_of(states_.back()));
+        ++window_.most;
+        mark();
+        std::vector<Document> documents;
+        for (const auto& row : batch) documents.push_back(document_of(row));
+        collection_->insert(std::span<const Document>(documents));
+        break;
+      }
+      case 'f':
+        collection_->flush();
+        acknowledged();
+        break;
+      case 'x':
+        collection_->close();
+        acknowledged();
+        collection_ = std::make_unique<RecordedCollection>(RecordedCollection::open(crash_path));
+        break;
+      case 'k':
+        reopen_after_kill();
+        break;
+      case 'r':
+        read_beside();
+        break;
+      default:
+        throw std::invalid_argument(std::string("'") + letter + "' is no letter of a script; there are " + std::string(crash_letters));
+    }
+  }
+  void reopen_after_kill() {
+    RecordingFileSystem::kill();
+    collection_.reset();
+    try {
+      collection_ = std::make_unique<RecordedCollection>(RecordedCollection::open(crash_path));
+    } catch (const Error& e) {
+      if (e.code() != Errc::not_found || window_.least >= 0) throw;
+      collection_ = std::make_unique<RecordedCollection>(RecordedCollection::create(crash_path, crash_schema()));
+    }
+    const auto last = legal_batch(digest_of_collection(*collection_));
+    if (last < 0) throw std::runtime_error("a killed process left something that was never there, or lost what was acknowledged");
+    states_.resize(static_cast<std::size_t>(last) + 1);
+    digests_.resize(states_.size());
+    // What an open that may write has served is durable.
+    window_ = {last, last};
+    mark();
+  }
+  void read_beside() {
+    const auto before = RecordingFileSystem::log_size();
+    const auto found = digest_of_collection(RecordedCollection::open(crash_path, {.mode = OpenMode::read_only}));
+    if (legal_batch(found) < 0) throw std::runtime_error("a reader beside the writer sees something that was never there");
+    if (RecordingFileSystem::log_size() != before) throw std::runtime_error("a reader wrote");
+  }
+  /// The last batch after which a collection of this digest may be left now; -1: none.
+  [[nodiscard]] long legal_batch(const std::string& found) const {
+    for (auto last = window_.most; last >= std::max(window_.least, 0L); --last)
+      if (digest(last) == found) return last;
+    return -1;
+  }
+
+  static constexpr std::size_t nowhere = ~std::size_t{0};
+  std::string script_;
+  std::uint64_t seed_;
+  RowSource rows_;
+  std::vector<State> states_;
+  std::vector<std::string> digests_;
+  Window window_;
+  std::vector<std::pair<std::size_t, Window>> marks_;
+  std::unique_ptr<RecordedCollection> collection_;
+  std::vector<Op> log_;
+  std::size_t failed_at_ = nowhere;
+  bool fault_fired_ = false;
+};
+
+}  // namespace quiver::test
