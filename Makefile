@@ -1,10 +1,11 @@
 # The commands of this repository. `make` alone lists them.
-.PHONY: help demo test bench fuzz format
+.PHONY: help demo test bench fuzz soak mutants format
 .DEFAULT_GOAL := help
 
 INSTALL := sh cmake/install_dependencies.sh
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 FUZZ_SECONDS ?= 30
+SOAK_SECONDS ?= 3600
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 14
@@ -32,6 +33,18 @@ fuzz:  ## run every fuzz target for FUZZ_SECONDS (30)
 	@cmake --preset fuzz --log-level=WARNING
 	@cmake --build --preset fuzz -j $(JOBS)
 	@cmake -DFOLDER=build/fuzz -DSECONDS=$(FUZZ_SECONDS) -P tests/fuzz/run.cmake
+
+soak:  ## crash collections everywhere for SOAK_SECONDS (3600), going on where the last run stopped
+	@$(INSTALL) build soak
+	@cmake --preset default --log-level=WARNING
+	@cmake --build --preset default -j $(JOBS) --target crash_soak
+	@build/default/bin/crash_soak --seconds $(SOAK_SECONDS) --processes $(JOBS)
+
+mutants:  ## break the library in one place after another; a test must notice each
+	@$(INSTALL) build soak
+	@cmake --preset default --log-level=WARNING
+	@cmake --build --preset default -j $(JOBS) --target crash_soak
+	@build/default/bin/crash_soak --mutants
 
 format:  ## format every source file
 	@$(INSTALL) format

@@ -1,4 +1,4 @@
-#include "crash/explore.hpp"
+#include "crash/scripts.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -6,12 +6,6 @@ using namespace quiver;
 using namespace quiver::test;
 
 namespace {
-
-/// Scripts that take the engine through what it can do; every bug that is found adds the one that shows it.
-const Strings& scripts() {
-  static const Strings all{"bf", "bbfBf", "bfkbf", "Bxbf", "bfbfbfbf", "bkbfrk", "xfbBfx"};
-  return all;
-}
 
 void expect_none(const Tally& tally) {
   BOOST_TEST_MESSAGE(tally.scripts << " scripts, " << tally.points << " crash points, " << tally.states << " states, " << tally.distinct << " distinct, "
@@ -30,7 +24,7 @@ BOOST_AUTO_TEST_SUITE(crash, *boost::unit_test::fixture<CleanDisk>())
 
 BOOST_AUTO_TEST_CASE(no_crash_loses_what_was_acknowledged_or_leaves_what_never_was) {
   Tally all;
-  for (const auto& script : scripts()) all += explore(script, 1);
+  for (const auto& script : kept_scripts()) all += explore(script, 1);
   expect_none(all);
   BOOST_TEST(all.distinct > 3'000u);
   BOOST_TEST(all.doubled > 300u);
@@ -52,19 +46,21 @@ BOOST_AUTO_TEST_CASE(every_sync_is_needed_somewhere) {
   // A sync that can be left out without harm is waste, or the harness is blind; a sync that never happens is dead.
   for (std::size_t site = 0; site < sync_sites; ++site) {
     RecordingFileSystem::reset();
-    RecordingFileSystem::skip(static_cast<SyncSite>(site));
-    std::string killer;
-    std::uint64_t injections = 0;
-    for (const auto& script : scripts()) {
-      // Some are needed only after a kill in the middle of a call.
-      if (explore(script, 1, {.stop_at_first = true}).violations == 0 && explore_faults(script, 1, EIO, true, injections).violations == 0) continue;
-      killer = script;
-      break;
-    }
-    BOOST_TEST_MESSAGE("without sync site " << site << ": script " << killer << " finds it");
-    BOOST_TEST(RecordingFileSystem::syncs()[site] != 0u, "sync site " << site << " is never reached");
-    BOOST_TEST(!killer.empty(), "sync site " << site << " can be left out and nothing notices");
+    const auto killer = killer_of(static_cast<SyncSite>(site));
+    BOOST_TEST_MESSAGE("without sync " << sync_site_names[site] << ": script " << killer << " finds it");
+    BOOST_TEST(RecordingFileSystem::syncs()[site] != 0u, "sync " << sync_site_names[site] << " is never reached");
+    BOOST_TEST(!killer.empty(), "sync " << sync_site_names[site] << " can be left out and nothing notices");
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_failure_names_the_shortest_script_that_repeats_it) {
+  RecordingFileSystem::skip(SyncSite::draft_data);
+  const auto tally = explore("rbBfxr", 3, {.stop_at_first = true});
+  BOOST_TEST(tally.violations == 1u);
+  BOOST_TEST(tally.first.starts_with("--script rbBfxr --seed 3 --k "), tally.first);
+  const auto shortest = shrink("rbBfxr", 3, {});
+  BOOST_TEST(shortest.size() < 3u, shortest);
+  BOOST_TEST(explore(shortest, 3, {.stop_at_first = true}).violations == 1u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -156,11 +156,4 @@ class Explorer {
   return script;
 }
 
-/// A script of 5 to `longest` letters.
-[[nodiscard]] inline std::string random_script(std::mt19937_64& random, std::size_t longest) {
-  std::string script(5 + random() % (longest - 4), 'b');
-  for (auto& letter : script) letter = crash_letters[random() % crash_letters.size()];
-  return script;
-}
-
 }  // namespace quiver::test

@@ -1,0 +1,158 @@
+// The long run of the crash harness: more scripts than a test has time for, in several processes, to be continued where the last run stopped.
+
+#include "crash/scripts.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <chrono>
+#include <fstream>
+#include <iomanip>
+#include <iostream>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace quiver;
+using namespace quiver::test;
+
+namespace {
+
+/// What one process has done so far, in all its runs.
+struct Progress {
+  std::uint64_t next = 0, scripts = 0, points = 0, states = 0, distinct = 0, doubled = 0, injections = 0;
+
+  void add(const Tally& tally) {
+    scripts += tally.scripts, points += tally.points, states += tally.states, distinct += tally.distinct, doubled += tally.doubled;
+  }
+  Progress& operator+=(const Progress& o) {
+    next += o.next, scripts += o.scripts, points += o.points, states += o.states, distinct += o.distinct, doubled += o.doubled, injections += o.injections;
+    return *this;
+  }
+  void load(const std::filesystem::path& file) { std::ifstream(file) >> next >> scripts >> points >> states >> distinct >> doubled >> injections; }
+  void save(const std::filesystem::path& file) const {
+    const auto draft = file.string() + ".tmp";
+    std::ofstream(draft) << next << ' ' << scripts << ' ' << points << ' ' << states << ' ' << distinct << ' ' << doubled << ' ' << injections << '\n';
+    std::filesystem::rename(draft, file);
+  }
+};
+
+std::ostream& operator<<(std::ostream& out, const Progress& p) {
+  return out << p.scripts << " scripts, " << p.points << " crash points, " << p.states << " states, " << p.distinct << " distinct, " << p.doubled
+             << " of them after a second crash, " << p.injections << " failed calls";
+}
+
+void report(const Tally& tally, const std::string& script, std::uint64_t seed, const std::filesystem::path& folder) {
+  std::cout << "VIOLATION: " << tally.first << '\n';
+  if (tally.image) {
+    const auto image = folder / ("crash-" + script + "-" + std::to_string(seed));
+    write_tree(*tally.image, image);
+    std::cout << "  the disk: " << image.string() << '\n';
+  }
+  std::cout << "  shortest script: " << shrink(script, seed, {}) << std::endl;
+}
+
+/// One process: its scripts of the endless row, until the time is up. Of each 16th script every call is failed as well.
+int run_part(std::uint64_t part, std::uint64_t parts, double seconds, const std::filesystem::path& folder) {
+  const auto file = folder / ("progress-" + std::to_string(part) + "-of-" + std::to_string(parts));
+  Progress progress;
+  progress.load(file);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  while (std::chrono::steady_clock::now() < end) {
+    const auto number = progress.next * parts + part;
+    const auto script = script_number(number);
+    auto tally = explore(script, number);
+    if (tally.violations == 0 && progress.next % 16 == 0 && script.size() <= 8)
+      tally += explore_faults(script, number, number % 32 == 0 ? EIO : ENOSPC, number % 3 == 0, progress.injections);
+    if (tally.violations != 0) {
+      report(tally, script, number, folder);
+      return 1;
+    }
+    progress.add(tally);
+    ++progress.next;
+    progress.save(file);
+  }
+  return 0;
+}
+
+int run_processes(std::uint64_t parts, double seconds, const std::filesystem::path& folder) {
+  std::filesystem::create_directories(folder);
+  std::vector<::pid_t> children;
+  for (std::uint64_t part = 0; part < parts; ++part) {
+    const auto child = ::fork();
+    if (child == 0) ::_exit(run_part(part, parts, seconds, folder));
+    if (child < 0) throw std::runtime_error("cannot start process " + std::to_string(part));
+    children.push_back(child);
+  }
+  bool good = true;
+  for (const auto child : children) {
+    int status = 0;
+    if (::waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0) good = false;
+  }
+  Progress all;
+  for (std::uint64_t part = 0; part < parts; ++part) {
+    Progress one;
+    one.load(folder / ("progress-" + std::to_string(part) + "-of-" + std::to_string(parts)));
+    all += one;
+  }
+  std::cout << "all runs so far: " << all << (good ? ", 0 violations" : "; VIOLATIONS, see above") << std::endl;
+  return good ? 0 : 1;
+}
+
+int run_script(const std::string& script, std::uint64_t seed, bool faults, const std::filesystem::path& folder) {
+  auto tally = explore(script, seed);
+  Progress progress;
+  for (const int error : {EIO, ENOSPC})
+    for (const bool for_ever : {false, true})
+      if (faults) tally += explore_faults(script, seed, error, for_ever, progress.injections);
+  progress.add(tally);
+  std::cout << progress << ", " << tally.violations << " violations" << std::endl;
+  if (tally.violations != 0) report(tally, script, seed, folder);
+  return tally.violations == 0 ? 0 : 1;
+}
+
+int run_mutants() {
+  bool good = true;
+  for (std::size_t site = 0; site < sync_sites; ++site) {
+    RecordingFileSystem::reset();
+    const auto begin = std::chrono::steady_clock::now();
+    const auto killer = killer_of(static_cast<SyncSite>(site));
+    const auto reached = RecordingFileSystem::syncs()[site];
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    good = good && reached != 0 && !killer.empty();
+    std::cout << std::left << std::setw(24) << (std::string("no ") + sync_site_names[site])
+              << (reached == 0     ? "NEVER REACHED"
+                  : killer.empty() ? "SURVIVED"
+                                   : "killed by script " + killer)
+              << ", " << std::fixed << std::setprecision(1) << took.count() << " s" << std::endl;
+  }
+  return good ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "Crashes collections at every op of scripts of API calls and looks at what is left. Letters: b batch, B batch with a long text, f flush, x close and "
+      "open,\n"
+      "k kill and open, r open a reader beside. Without --script: scripts one after another, each run going on where the last one stopped."};
+  double seconds = 60;
+  std::uint64_t processes = 1, seed = 1;
+  std::string script;
+  std::filesystem::path folder = "build/soak";
+  bool faults = false, mutants = false;
+  app.add_option("--seconds", seconds, "for the scripts to run (60)");
+  app.add_option("--processes", processes, "that share the scripts (1)")->check(CLI::PositiveNumber);
+  app.add_option("--folder", folder, "for the progress and for disks that show a violation (build/soak)");
+  app.add_option("--script", script, "only this one");
+  app.add_option("--seed", seed, "of its documents (1)");
+  app.add_flag("--faults", faults, "fail every call of it too");
+  app.add_flag("--mutants", mutants, "leave out one sync after another; something must notice each");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    if (mutants) return run_mutants();
+    return script.empty() ? run_processes(processes, seconds, folder) : run_script(script, seed, faults, folder);
+  } catch (const std::exception& e) {
+    std::cerr << "crash_soak: " << e.what() << '\n';
+    return 2;
+  }
+}
