@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -29,8 +30,9 @@ struct ExploreOptions {
   Budget budget{};
   std::uint64_t double_every = 16;  // of so many distinct states one has its recovery crashed too; 0: none
   bool stop_at_first = false;
-  std::size_t from = 0;      // the first crash point
-  std::size_t most = never;  // so many crash points, and the last
+  std::size_t from = 0;                                                            // the first crash point
+  std::size_t most = never;                                                        // so many crash points, and the last
+  std::function<void(const InodePtr& disk, const std::string& digest)> look = {};  // at each distinct disk of a first crash that holds a collection
 };
 
 [[nodiscard]] inline std::string name_of(const std::string& script, std::uint64_t seed) { return "--script " + script + " --seed " + std::to_string(seed); }
@@ -56,6 +58,7 @@ class Explorer {
         if (!is_new(*disk, window)) return true;
         const auto verdict = check(disk, window, [&] { return " --k " + std::to_string(k) + " --fates " + to_string(fates); });
         if (stopped()) return false;
+        if (options_.look && verdict.fault.empty() && verdict.found >= 0) options_.look(disk, run_.digest(verdict.found));
         if (options_.double_every != 0 && tally_.distinct % options_.double_every == 0 && verdict.fault.empty()) crash_again(disk, verdict, window);
         return !stopped();
       });

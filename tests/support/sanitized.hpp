@@ -1,4 +1,5 @@
-// Whether this program is built with a sanitizer: such a program runs twenty times slower, without optimisation, and reads /proc and pipes of its own.
+// Whether this program is built with a sanitizer: such a program runs twenty times slower, without optimisation, and reads /proc and pipes of its own. `slow`:
+// one without optimisation, too.
 #pragma once
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -15,5 +16,10 @@
 namespace quiver::test {
 
 inline constexpr bool sanitized = QUIVER_TEST_SANITIZED != 0;
+#ifdef __OPTIMIZE__
+inline constexpr bool slow = sanitized;
+#else
+inline constexpr bool slow = true;
+#endif
 
 }  // namespace quiver::test
