@@ -140,10 +140,14 @@ int main(int argc, char** argv) {
   std::string script;
   std::filesystem::path folder = "build/soak";
   bool faults = false, mutants = false;
-  app.add_option("--seconds", seconds, "for the scripts to run (60)");
-  app.add_option("--processes", processes, "that share the scripts (1)")->check(CLI::PositiveNumber);
+  app.add_option("--seconds", seconds, "for the scripts to run (60)")->check(CLI::Range(0.0, 1e7));
+  app.add_option("--processes", processes, "that share the scripts (1)")->check(CLI::Range(1, 256));
   app.add_option("--folder", folder, "for the progress and for disks that show a violation (build/soak)");
-  app.add_option("--script", script, "only this one");
+  const auto letters = [](const std::string& text) {
+    return text.find_first_not_of(crash_letters) == std::string::npos ? std::string()
+                                                                      : "its letters are " + std::string(crash_letters) + ", not '" + text + "'";
+  };
+  app.add_option("--script", script, "only this one")->check(letters);
   app.add_option("--seed", seed, "of its documents (1)");
   app.add_flag("--faults", faults, "fail every call of it too");
   app.add_flag("--mutants", mutants, "leave out one sync after another; something must notice each");
