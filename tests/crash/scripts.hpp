@@ -32,7 +32,7 @@ namespace quiver::test {
   return script;
 }
 
-inline constexpr std::array<const char*, sync_sites> sync_site_names{"draft_data", "published_name", "found_names", "store_folder_entry"};
+inline constexpr std::array<const char*, sync_sites> sync_site_names{"draft_data", "published_name", "found_names", "store_folder_entry", "log_begin", "log_name", "log_data"};
 
 /// The first script that finds something wrong while `site` syncs nothing; empty if none does.
 [[nodiscard]] inline std::string killer_of(SyncSite site) {

@@ -19,8 +19,8 @@ namespace quiver {
 /// Thread rule: any number of threads may read (fetch, scan, search, count, snapshot, stats) while others insert and flush; writes are
 /// serialized inside. Moving, closing and destroying need the object alone. One process writes at a time, readers are not limited.
 ///
-/// Durability: what flush() or close() returned from survives a crash and a power cut. There is no write-ahead log yet: documents that were
-/// inserted and not flushed are lost when the process is killed.
+/// Durability: a batch is in the write-ahead log before it is visible. With Durability::sync, the default, it survives a crash and a power cut once the call
+/// returned; with buffered the death of the process; what flush() or close() returned from survives both. What survives is a prefix of the batches, each whole.
 template <StoragePolicy P>
 class Collection {
  public:
@@ -55,15 +55,33 @@ class Collection {
       if (writable) {
         if (detail::manifest_numbers<P>(*store).empty()) (void)detail::open_newest<P>(store);  // says why there is none, before a lock file is made
         auto lock = store->lock_for_writing();
-        auto version = detail::open_newest<P>(store);
-        if (!version->manifest.writable())
+        auto recovered = detail::recover<P>(store);
+        const auto& manifest = recovered.version->manifest;
+        if (!manifest.writable())
           detail::fail(Errc::version_mismatch, path, "a newer quiver wrote this collection; this one may only read it: open with OpenMode::read_only");
-        detail::collect_garbage<P>(*store, version->manifest);
-        return Collection(std::make_unique<State>(std::move(store), std::move(lock), std::move(version), true));
+        detail::collect_garbage<P>(*store, manifest);
+        std::optional<detail::LogWriter<P>> log;
+        if (!recovered.log.batches.empty()) {
+          // What was replayed is durable before it is served: copied into a log of this process, which a manifest names.
+          log.emplace(*store, manifest.store_id, manifest.log.number + 1, manifest.last_sequence + 1,
+                      std::span<const detail::LoggedBatch>(recovered.log.batches));
+          auto next = detail::continued(manifest, log->ref());
+          const auto bytes = detail::publish_manifest<P>(*store, next);
+          recovered.version = detail::open_version<P>(store, std::move(next), bytes, recovered.version.get());
+        }
+        return Collection(std::make_unique<State>(std::move(store), std::move(lock), std::move(log), std::move(recovered), options.durability, true));
       }
     }
-    auto version = options.at_version ? detail::open_at<P>(store, *options.at_version) : detail::open_newest<P>(store);
-    return Collection(std::make_unique<State>(std::move(store), typename detail::LockOf<P>::type{}, std::move(version), false));
+    detail::Recovered<P> recovered;
+    if (options.at_version) {
+      recovered.version = detail::open_at<P>(store, *options.at_version);
+      const auto& manifest = recovered.version->manifest;
+      recovered.memtable = std::make_shared<detail::Memtable>(manifest.schema, DocId{manifest.next_doc_id});
+    } else {
+      recovered = detail::recover<P>(store);
+    }
+    return Collection(std::make_unique<State>(std::move(store), typename detail::LockOf<P>::type{}, typename detail::LogOf<P>::type{}, std::move(recovered),
+                                              options.durability, false));
   }
 
   Collection(Collection&&) noexcept = default;
@@ -81,17 +99,17 @@ class Collection {
   /// Adds documents: all of them, or with an error none. duplicate_key: a key is there already, or twice in the batch; schema_mismatch,
   /// type_mismatch, dimension_mismatch, invalid_vector, invalid_argument: the message names document and field. Visible when the call returns.
   /// Flushes first where more than flush_bytes are in memory. O(documents x (values + log n)).
-  void insert(const Document& document) {
+  void insert(const Document& document, const WriteOptions& options = {}) {
     static_assert(P::caps.writable, "quiver: insert needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
-    if constexpr (P::caps.writable) state().insert(std::span(&document, 1));
+    if constexpr (P::caps.writable) state().insert(std::span(&document, 1), options);
   }
-  void insert(std::span<const Document> batch) {
+  void insert(std::span<const Document> batch, const WriteOptions& options = {}) {
     static_assert(P::caps.writable, "quiver: insert needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
-    if constexpr (P::caps.writable) state().insert(batch);
+    if constexpr (P::caps.writable) state().insert(batch, options);
   }
-  void insert(std::initializer_list<Document> batch) {
+  void insert(std::initializer_list<Document> batch, const WriteOptions& options = {}) {
     static_assert(P::caps.writable, "quiver: insert needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
-    if constexpr (P::caps.writable) state().insert(std::span(batch.begin(), batch.size()));
+    if constexpr (P::caps.writable) state().insert(std::span(batch.begin(), batch.size()), options);
   }
 
   /// Writes what is in memory as blocks and makes a new version; with nothing in memory, nothing. Durable when it returns.
@@ -131,8 +149,9 @@ class Collection {
     const auto add = [&out](std::uint64_t number, std::int64_t time, std::uint64_t documents) {
       out.push_back({number, std::chrono::sys_time<std::chrono::microseconds>(std::chrono::microseconds(time)), documents});
     };
-    for (const auto& version : manifest.retained) add(version.number, version.time, version.documents);
-    add(manifest.number, manifest.time, manifest.documents);
+    for (const auto& version : manifest.retained)
+      if (!version.continues) add(version.number, version.time, version.documents);
+    if (!manifest.continues) add(manifest.number, manifest.time, manifest.documents);
     return out;
   }
   [[nodiscard]] std::vector<SegmentInfo> segments() const {
@@ -151,17 +170,20 @@ class Collection {
     Stats out;
     out.documents = now->count();
     out.segments = manifest.segments.size();
-    out.version = manifest.number;
-    out.versions = manifest.retained.size() + 1;
+    const auto all = versions();
+    out.version = all.back().number;
+    out.versions = all.size();
     out.memtable_documents = now->rows().memtable_rows();
     out.resident = now->rows().memtable_bytes();
     for (const auto& segment : manifest.segments)
       for (const auto& block : segment.blocks)
         (block.type == detail::BlockType::scalar ? out.bytes.scalar : out.bytes.vector_index) += block.file.identity.length;
     for (const auto& run : manifest.id_runs) out.bytes.ids += run.identity.length;
-    for (const auto& file : state_->store()->list())
+    for (const auto& file : state_->store()->list()) {
       if (detail::parse_manifest_name(file.name)) out.bytes.manifests += file.size;
-    out.bytes.total = out.bytes.scalar + out.bytes.vector_index + out.bytes.ids + out.bytes.manifests;
+      if (detail::parse_log_name(file.name)) out.bytes.wal += file.size;
+    }
+    out.bytes.total = out.bytes.scalar + out.bytes.vector_index + out.bytes.ids + out.bytes.wal + out.bytes.manifests;
     return out;
   }
   /// Checks the files of every retained version; damage is in the report, not thrown. Unflushed documents are not looked at.
@@ -198,11 +220,18 @@ class Collection {
     first.retain_versions = options.retain.versions;
     first.retain_age_seconds = options.retain.age.count();
     first.library_version = library_version;
+    first.durability = options.durability;
     for (const auto& file : store->list())
       if (detail::is_temporary_name(file.name)) store->remove(file.name);
+    std::optional<detail::LogWriter<P>> log;
+    if (!P::caps.volatile_store || !path.empty()) {
+      log.emplace(*store, first.store_id, 1, 1);
+      first.log = log->ref();
+    }
     const auto bytes = detail::publish_manifest<P>(*store, first);
-    auto version = detail::open_version<P>(store, std::move(first), bytes, nullptr);
-    return Collection(std::make_unique<State>(std::move(store), std::move(lock), std::move(version), true));
+    auto memtable = std::make_shared<detail::Memtable>(first.schema, DocId{first.next_doc_id});
+    detail::Recovered<P> recovered{detail::open_version<P>(store, std::move(first), bytes, nullptr), {}, std::move(memtable)};
+    return Collection(std::make_unique<State>(std::move(store), std::move(lock), std::move(log), std::move(recovered), std::nullopt, true));
   }
 
   [[nodiscard]] State& state() const {

@@ -3,6 +3,7 @@
 
 #include <quiver/collection/recovery.hpp>
 #include <quiver/columns/writer.hpp>
+#include <quiver/core/version.hpp>
 
 #include <chrono>
 #include <span>
@@ -15,16 +16,19 @@ namespace quiver::detail {
   return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-/// The versions that stay listed once `next` is the newest: the newest `versions` with it, those younger than the age, and always the one before.
-[[nodiscard]] inline std::vector<RetainedVersion> retained_after(const Version& before, std::int64_t now, std::uint64_t versions, std::int64_t age_seconds) {
+/// The versions that stay listed once `next` is the newest: the newest retain_versions with it, those younger than retain_age_seconds, and always the one
+/// before. One that continues another is not counted and stays only as the one before.
+[[nodiscard]] inline std::vector<RetainedVersion> retained_after(const Version& before, const Version& next) {
   auto all = before.retained;
-  all.push_back({before.number, before.time, before.documents});
+  all.push_back({before.number, before.time, before.documents, before.continues});
   std::vector<RetainedVersion> kept;
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    const auto newer = all.size() - i;  // versions newer than this one, `next` included
-    const bool young = age_seconds > 0 && now - all[i].time < age_seconds * 1'000'000;
-    if (newer == 1 || newer < versions || young) kept.push_back(all[i]);
+  std::uint64_t newest = next.continues ? 0 : 1;
+  for (auto version = all.rbegin(); version != all.rend(); ++version) {
+    if (!version->continues) ++newest;
+    const bool young = next.retain_age_seconds > 0 && next.time - version->time < next.retain_age_seconds * 1'000'000;
+    if (version == all.rbegin() || (!version->continues && (newest <= next.retain_versions || young))) kept.push_back(*version);
   }
+  std::reverse(kept.begin(), kept.end());
   return kept;
 }
 
@@ -36,6 +40,19 @@ std::uint64_t publish_manifest(typename P::Store& store, const Version& version)
   draft.append(bytes);
   store.publish(std::move(draft));
   return bytes.size();
+}
+
+/// A version like `before`, under a log of this process.
+[[nodiscard]] inline Version continued(const Version& before, const LogRef& log) {
+  auto next = before;
+  next.parent = before.number;
+  next.number += 1;
+  next.time = now_microseconds();
+  next.library_version = library_version;
+  next.log = log;
+  next.continues = true;
+  next.retained = retained_after(before, next);
+  return next;
 }
 
 /// Writes the first `rows` rows of the memtable as blocks and an id run, and makes `next`, which begins as a copy of the current version, name them.

@@ -20,6 +20,14 @@ template <WritableStoragePolicy P>
 struct LockOf<P> {
   using type = std::optional<typename P::Lock>;
 };
+template <class P>
+struct LogOf {
+  using type = std::monostate;
+};
+template <WritableStoragePolicy P>
+struct LogOf<P> {
+  using type = std::optional<LogWriter<P>>;
+};
 
 /// Readers take view() and need nothing else. Writers hold write_mutex_ for the whole of a batch or a flush, view_mutex_ only to swap a pointer.
 template <StoragePolicy P>
@@ -27,15 +35,23 @@ class CollectionState {
  public:
   using ViewPointer = std::shared_ptr<const View<P>>;
 
-  CollectionState(std::shared_ptr<typename P::Store> store, typename LockOf<P>::type lock, std::shared_ptr<const OpenVersion<P>> version, bool writable)
+  /// Takes over what was recovered. A writer's `log` is its own, or there is none yet.
+  CollectionState(std::shared_ptr<typename P::Store> store, typename LockOf<P>::type lock, typename LogOf<P>::type log, Recovered<P> recovered,
+                  std::optional<Durability> durability, bool writable)
       : store_(std::move(store)),
         lock_(std::move(lock)),
-        schema_(version->manifest.schema),
-        next_block_(version->manifest.next_block),
-        next_segment_(version->manifest.next_segment),
-        next_run_(version->manifest.next_run),
-        writable_(writable) {
-    install(std::move(version));
+        log_(std::move(log)),
+        schema_(recovered.version->manifest.schema),
+        durability_(durability.value_or(recovered.version->manifest.durability)),
+        next_block_(recovered.version->manifest.next_block),
+        next_segment_(recovered.version->manifest.next_segment),
+        next_run_(recovered.version->manifest.next_run),
+        writable_(writable),
+        memtable_(std::move(recovered.memtable)),
+        batch_(schema_) {
+    const auto oldest = recovered.version->manifest.log.number;
+    oldest_log_ = oldest;
+    swap_view(std::make_shared<const View<P>>(std::move(recovered.version), memtable_, memtable_->mark()));
   }
   CollectionState(const CollectionState&) = delete;
   CollectionState& operator=(const CollectionState&) = delete;
@@ -54,7 +70,7 @@ class CollectionState {
   }
 
   /// A whole batch or nothing. An error names the document and leaves everything as it was.
-  void insert(std::span<const Document> batch) {
+  void insert(std::span<const Document> batch, const WriteOptions& options) {
     const std::lock_guard guard(write_mutex_);
     auto before = writing_view();
     if (memtable_->bytes() >= before->version().manifest.flush_bytes || memtable_->rows() + batch.size() > Memtable::max_rows) {
@@ -62,7 +78,10 @@ class CollectionState {
       before = view();
     }
     if (batch.empty()) return;
+    ensure_log();
+    before = view();
     const auto mark = memtable_->mark();
+    batch_.clear();
     try {
       auto scope = before->scope();
       for (const auto& document : batch) {
@@ -72,8 +91,10 @@ class CollectionState {
         if (memtable_->find(key, print, memtable_->rows()) || before->find_flushed(scope, key, print))
           fail(Errc::duplicate_key, store_->path(), "key '" + document.key() + "' is taken; nothing of this batch was inserted");
         scope.renew();
+        batch_.put(memtable_->doc_id(memtable_->rows()), key, bound_);
         memtable_->append(key, print, bound_);
       }
+      append_log(options.durability.value_or(durability_));
       swap_view(std::make_shared<const View<P>>(before->version_pointer(), memtable_, memtable_->mark()));
     } catch (...) {
       memtable_->truncate(mark);
@@ -97,7 +118,10 @@ class CollectionState {
     const auto release = [this] {
       swap_view(nullptr);
       memtable_.reset();
-      if constexpr (WritableStoragePolicy<P>) lock_.reset();
+      if constexpr (WritableStoragePolicy<P>) {
+        log_.reset();
+        lock_.reset();
+      }
     };
     try {
       if (writable_ && !poisoned_) flush_locked();
@@ -120,6 +144,35 @@ class CollectionState {
     const std::lock_guard guard(view_mutex_);
     view_.swap(next);
   }
+  [[nodiscard]] bool logged() const { return !P::caps.volatile_store || !store_->path().empty(); }
+
+  /// The first write of an open makes a log of its own and a manifest that names it: nobody appends to another's.
+  void ensure_log() {
+    if constexpr (WritableStoragePolicy<P>) {
+      if (log_ || !logged()) return;
+      const auto before = view()->version_pointer();
+      const auto& manifest = before->manifest;
+      LogWriter<P> log(*store_, manifest.store_id, manifest.log.number + 1, manifest.last_sequence + 1);
+      poisoned_ = true;
+      auto next = continued(manifest, log.ref());
+      const auto bytes = publish_manifest<P>(*store_, next);
+      auto version = open_version<P>(store_, std::move(next), bytes, before.get());
+      swap_view(std::make_shared<const View<P>>(std::move(version), memtable_, memtable_->mark()));
+      log_.emplace(std::move(log));
+      poisoned_ = false;
+    }
+  }
+  void append_log(Durability durability) {
+    if constexpr (WritableStoragePolicy<P>) {
+      if (!log_) return;
+      try {
+        log_->append(batch_.bytes(), durability);
+      } catch (const Error& e) {
+        poisoned_ = e.code() != Errc::no_space;
+        throw;
+      }
+    }
+  }
   void install(std::shared_ptr<const OpenVersion<P>> version) {
     memtable_ = std::make_shared<Memtable>(schema_, DocId{version->manifest.next_doc_id});
     swap_view(std::make_shared<const View<P>>(std::move(version), memtable_, memtable_->mark()));
@@ -134,13 +187,14 @@ class CollectionState {
       next.parent = next.number;
       next.number += 1;
       next.time = now_microseconds();
+      next.continues = false;
       next.next_doc_id += rows;
       next.documents += rows;
       next.library_version = library_version;
       next.next_block = next_block_;
       next.next_segment = next_segment_;
       next.next_run = next_run_;
-      next.retained = retained_after(before->manifest, next.time, next.retain_versions, next.retain_age_seconds);
+      next.retained = retained_after(before->manifest, next);
 
       // Numbers that a failed attempt used are not used again: its files may be there still.
       auto drafts = [&] {
@@ -151,6 +205,12 @@ class CollectionState {
         } keep{*this, next};
         return draft_flush<P>(*store_, *memtable_, rows, next);
       }();
+      std::optional<LogWriter<P>> log;
+      if (logged()) {
+        next.last_sequence = log_ ? log_->sequence() : next.last_sequence;
+        log.emplace(*store_, next.store_id, next.log.number + 1, next.last_sequence + 1);
+        next.log = log->ref();
+      }
       const auto manifest = encode_version(next);
       auto manifest_draft = store_->create(manifest_name(next.number));
       manifest_draft.append(manifest);
@@ -162,8 +222,11 @@ class CollectionState {
       // Durable. What is left can fail without losing anything, but then this object no longer shows what is on disk.
       const auto pruned = pruned_numbers(before->manifest, next);
       install(open_version<P>(store_, std::move(next), manifest.size(), before.get()));
+      log_ = std::move(log);
       poisoned_ = false;
       for (const auto number : pruned) remove_quietly(manifest_name(number));
+      // The version before this one keeps its log: repair can open it.
+      for (; logged() && oldest_log_ < before->manifest.log.number; ++oldest_log_) remove_quietly(log_name(oldest_log_));
     }
   }
   static std::vector<std::uint64_t> pruned_numbers(const Version& before, const Version& next) {
@@ -182,7 +245,9 @@ class CollectionState {
 
   std::shared_ptr<typename P::Store> store_;
   typename LockOf<P>::type lock_;
+  typename LogOf<P>::type log_;
   Schema schema_;
+  Durability durability_;
   std::uint64_t next_block_, next_segment_, next_run_;
   bool writable_;
   bool poisoned_ = false;
@@ -191,6 +256,8 @@ class CollectionState {
   ViewPointer view_;
   std::shared_ptr<Memtable> memtable_;
   BoundRow bound_;
+  WalBatch batch_;
+  std::uint64_t oldest_log_ = 0;
 };
 
 }  // namespace quiver::detail

@@ -27,6 +27,7 @@ class Verifier {
       const auto newest = check_version(numbers.back());
       if (!newest) return;
       for (const auto& older : newest->retained) check_version(older.number, &newest->store_id);
+      if (newest->log.number != 0) check_log(*newest);
     });
     return std::move(report_);
   }
@@ -52,6 +53,16 @@ class Verifier {
     });
     if (out) check_files(*out);
     return out;
+  }
+  /// The log, record by record.
+  void check_log(const Version& version) {
+    const auto path = store_.path() / log_name(version.log.number);
+    guarded(path, [&] {
+      ++report_.files;
+      const auto log = read_log<P>(store_, version);
+      report_.bytes += log.bytes.size();
+      if (level_ == VerifyLevel::full) (void)replay(log, version, path);
+    });
   }
   void check_files(const Version& version) {
     std::vector<std::shared_ptr<const Part<P>>> parts;

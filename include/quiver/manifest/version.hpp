@@ -40,6 +40,7 @@ struct RetainedVersion {
   std::uint64_t number = 0;
   std::int64_t time = 0;  // microseconds since 1970 began
   std::uint64_t documents = 0;
+  bool continues = false;  // as Version::continues
   friend constexpr bool operator==(const RetainedVersion&, const RetainedVersion&) = default;
 };
 
@@ -52,6 +53,13 @@ struct FeatureMasks {
 };
 
 inline constexpr FeatureMasks known_features{};  // this release has no features beyond format version 1
+
+/// The log of what was written since the last flush. The manifest names it by number and id, so that no other file passes for it.
+struct LogRef {
+  std::uint64_t number = 0;  // 0: there is none
+  FileId id;
+  friend constexpr bool operator==(const LogRef&, const LogRef&) = default;
+};
 
 /// The whole state of a collection at one moment, as it is published. A plain value.
 struct Version {
@@ -70,6 +78,10 @@ struct Version {
   std::string preferred_policy;           // empty: none
   std::string library_version;            // that wrote this
   std::vector<RetainedVersion> retained;  // oldest first, this one not included
+  LogRef log;
+  std::uint64_t last_sequence = 0;  // of the last batch that is flushed; the log's first is the next
+  Durability durability = Durability::sync;
+  bool continues = false;  // the same documents as its parent, under another log: not a version of its own to a user
   FeatureMasks features = {};
 
   /// False if the manifest was written with a feature that this release can read past but would break by writing.

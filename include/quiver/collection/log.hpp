@@ -1,0 +1,147 @@
+// The write-ahead log of a collection: what the writer appends before a batch is visible, and what an open reads back.
+#pragma once
+
+#include <quiver/manifest/version.hpp>
+#include <quiver/segment/memtable.hpp>
+#include <quiver/storage/policy.hpp>
+#include <quiver/wal/batch.hpp>
+#include <quiver/wal/format.hpp>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace quiver::detail {
+
+/// A batch in a log that was read: its payload, and where in the file it begins.
+struct LoggedBatch {
+  std::uint64_t sequence = 0;
+  ByteSpan payload;
+  std::uint64_t offset = 0;
+};
+
+/// The batches of a log. Owns the bytes that they point into.
+struct ReadLog {
+  Bytes bytes;
+  std::vector<LoggedBatch> batches;
+  WalEnd end;
+};
+
+/// Reads the log that `version` names. corruption: it is missing, another file, or damaged where it had been synced.
+template <StoragePolicy P>
+[[nodiscard]] ReadLog read_log(const typename P::Store& store, const Version& version) {
+  const auto name = log_name(version.log.number);
+  const auto path = store.path() / name;
+  const auto read = [&] {
+    const auto reader = store.read_log(name);
+    ReadLog log;
+    log.bytes.resize(static_cast<std::size_t>(reader.size()));
+    reader.read(0, log.bytes);
+    const auto header = decode_wal_header(log.bytes, path);
+    if (header.id != version.log.id || header.store != version.store_id || header.number != version.log.number ||
+        header.first_sequence != version.last_sequence + 1)
+      fail(Errc::corruption, path, 16, "this is not the log that the manifest names; restore the file from a backup");
+    log.end = scan_wal(log.bytes, header, path, [&](std::uint64_t sequence, ByteSpan payload) {
+      log.batches.push_back({sequence, payload, static_cast<std::uint64_t>(payload.data() - log.bytes.data())});
+    });
+    return log;
+  };
+  try {
+    return read();
+  } catch (const Error& e) {
+    if (e.code() == Errc::not_found) fail(Errc::corruption, path, "the manifest names this log and it is not there; restore it from a backup");
+    if (e.code() != Errc::corruption) throw;
+    // A writer may have been between two pages when they were read: only what looks the same twice is judged.
+    return read();
+  }
+}
+
+/// The rows of a log as a memtable.
+[[nodiscard]] inline std::shared_ptr<Memtable> replay(const ReadLog& log, const Version& version, const std::filesystem::path& path) {
+  auto memtable = std::make_shared<Memtable>(version.schema, DocId{version.next_doc_id});
+  BoundRow bound;
+  for (const auto& batch : log.batches)
+    decode_wal_batch(
+        batch.payload, version.schema, path, batch.offset,
+        [&](DocId id, const Document& document) {
+          if (id != memtable->doc_id(memtable->rows()) || memtable->rows() >= Memtable::max_rows)
+            fail(Errc::corruption, path, batch.offset, "document " + std::to_string(id.value) + " is out of order in the log");
+          bind_document(version.schema, document, bound);
+          memtable->append(document.key(), fingerprint(document.key()), bound);
+        },
+        [&](DocId id) {
+          fail(Errc::corruption, path, batch.offset, "the log deletes document " + std::to_string(id.value) + ", which this release never does");
+        });
+  return memtable;
+}
+
+/// The log of the process that writes. Nobody appends to a log that another open created: after a failed sync its pages may show what the disk does not have.
+/// One thread.
+template <WritableStoragePolicy P>
+class LogWriter {
+ public:
+  /// A new log, durable with its name and with copies of `batches`. REQUIRES: they are in sequence, the first is first_sequence.
+  LogWriter(typename P::Store& store, FileId store_id, std::uint64_t number, std::uint64_t first_sequence, std::span<const LoggedBatch> batches = {})
+      : LogWriter(store, WalHeader{random_file_id(), store_id, number, first_sequence}, batches) {}
+
+  [[nodiscard]] LogRef ref() const noexcept { return {header_.number, header_.id}; }
+  /// Of the last batch that was appended.
+  [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_; }
+
+  /// Appends a batch as the next in sequence. no_space: it was not appended, and the log goes on. io_error: nobody knows; no more writing.
+  void append(ByteSpan payload, Durability durability) {
+    const auto before = waiting_.size();
+    append_wal_record(waiting_, header_.id, written_ + before, sequence_ + 1, durable_, payload);
+    if (durability != Durability::none || waiting_.size() > most_waiting) {
+      try {
+        write();
+      } catch (const Error& e) {
+        if (e.code() == Errc::no_space) waiting_.resize(before);
+        throw;
+      }
+    }
+    ++sequence_;
+    if (durability == Durability::sync) sync();
+  }
+
+ private:
+  static constexpr std::size_t most_waiting = std::size_t{1} << 20;  // of Durability::none, before the system gets it after all
+
+  LogWriter(typename P::Store& store, const WalHeader& header, std::span<const LoggedBatch> batches)
+      : header_(header), sequence_(header.first_sequence - 1), log_(store.append_log(log_name(header.number), begin(batches))) {}
+
+  Bytes begin(std::span<const LoggedBatch> batches) {
+    auto bytes = encode_wal_header(header_);
+    for (const auto& batch : batches) append_wal_record(bytes, header_.id, bytes.size(), ++sequence_, wal_header_size, batch.payload);
+    written_ = durable_ = bytes.size();
+    // They are synced together with their name, or the log is not named by any manifest.
+    append_wal_mark(bytes, header_.id, written_, sequence_, written_);
+    written_ = durable_ = bytes.size();
+    return bytes;
+  }
+  void write() {
+    log_.append(waiting_);
+    written_ += waiting_.size();
+    waiting_.clear();
+  }
+  void sync() {
+    log_.sync();
+    durable_ = written_;
+    append_wal_mark(waiting_, header_.id, written_, sequence_, durable_);
+    try {
+      write();
+    } catch (const Error& e) {
+      // The batch is durable; the mark only helps to tell damage from an end, and can come with the next batch.
+      if (e.code() != Errc::no_space) throw;
+    }
+  }
+
+  WalHeader header_;
+  std::uint64_t sequence_;
+  std::uint64_t written_ = 0, durable_ = 0;  // offsets: what the system has, and what stable storage has
+  Bytes waiting_;
+  typename P::Log log_;
+};
+
+}  // namespace quiver::detail
