@@ -15,9 +15,9 @@ namespace quiver::test {
 
 inline const std::filesystem::path crash_path = "/store";
 
-/// b: a batch. B: a batch with a long text. f: flush. x: close and open again. k: the process is killed and a new one opens. r: a reader opens beside the
-/// writer.
-inline constexpr std::string_view crash_letters = "bBfxkr";
+/// b: a batch, buffered. s: a batch, synced. S: the same with a long text. n: a batch that nothing saves. f: flush. x: close and open again. k: the process is
+/// killed and a new one opens. r: a reader opens beside the writer.
+inline constexpr std::string_view crash_letters = "bsSnfxkr";
 
 /// A script, run once. `states[j]` is what must be there if batch j is the last that survived; -1 stands for a collection that does not exist yet.
 class ScriptRun {
@@ -93,14 +93,16 @@ class ScriptRun {
     }
   }
   void acknowledged() {
-    window_.least = window_.most;
+    window_.least = survives_kill_ = window_.most;
     mark();
   }
   void step(char letter) {
     switch (letter) {
       case 'b':
-      case 'B': {
-        const auto batch = rows_.batch(letter == 'B');
+      case 's':
+      case 'S':
+      case 'n': {
+        const auto batch = rows_.batch(letter == 'S');
         states_.push_back(states_.back());
         states_.back().insert(states_.back().end(), batch.begin(), batch.end());
         digests_.push_back(digest_of(states_.back()));
@@ -108,7 +110,11 @@ class ScriptRun {
         mark();
         std::vector<Document> documents;
         for (const auto& row : batch) documents.push_back(document_of(row));
-        collection_->insert(std::span<const Document>(documents));
+        const auto durability = letter == 'b' ? Durability::buffered : letter == 'n' ? Durability::none : Durability::sync;
+        collection_->insert(std::span<const Document>(documents), {.durability = durability});
+        // A stronger batch carries the weaker ones before it along.
+        if (durability == Durability::sync) acknowledged();
+        if (durability != Durability::none) survives_kill_ = window_.most;
         break;
       }
       case 'f':
@@ -140,17 +146,18 @@ class ScriptRun {
       collection_ = std::make_unique<RecordedCollection>(RecordedCollection::create(crash_path, crash_schema()));
     }
     const auto last = legal_batch(digest_of_collection(*collection_));
-    if (last < 0) throw std::runtime_error("a killed process left something that was never there, or lost what was acknowledged");
+    if (last < 0 || last < survives_kill_) throw std::runtime_error("a killed process left something that was never there, or lost what was acknowledged");
     states_.resize(static_cast<std::size_t>(last) + 1);
     digests_.resize(states_.size());
     // What an open that may write has served is durable.
     window_ = {last, last};
+    survives_kill_ = last;
     mark();
   }
   void read_beside() {
     const auto before = RecordingFileSystem::log_size();
     const auto found = digest_of_collection(RecordedCollection::open(crash_path, {.mode = OpenMode::read_only}));
-    if (legal_batch(found) < 0) throw std::runtime_error("a reader beside the writer sees something that was never there");
+    if (legal_batch(found) < survives_kill_) throw std::runtime_error("a reader beside the writer sees something that was never there");
     if (RecordingFileSystem::log_size() != before) throw std::runtime_error("a reader wrote");
   }
   /// The last batch after which a collection of this digest may be left now; -1: none.
@@ -167,6 +174,7 @@ class ScriptRun {
   std::vector<State> states_;
   std::vector<std::string> digests_;
   Window window_;
+  long survives_kill_ = -1;  // the last batch that the system has
   std::vector<std::pair<std::size_t, Window>> marks_;
   std::unique_ptr<RecordedCollection> collection_;
   std::vector<Op> log_;

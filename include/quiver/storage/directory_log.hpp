@@ -3,6 +3,8 @@
 
 #include <quiver/storage/directory.hpp>
 
+#include <algorithm>
+#include <bit>
 #include <limits>
 
 namespace quiver::detail {
@@ -36,14 +38,15 @@ class Directory<FS>::Log {
 
  private:
   friend Directory;
-  static constexpr std::uint64_t step = std::uint64_t{1} << 20;
+  static constexpr std::uint64_t least_step = std::uint64_t{16} << 10, most_step = std::uint64_t{4} << 20;
 
   Log(std::shared_ptr<Directory> directory, std::filesystem::path path) : directory_(std::move(directory)), path_(std::move(path)) {}
 
   void reserve(std::uint64_t bytes) {
     if (size_ + bytes <= allocated_) return;
     const auto allocate = [&](std::uint64_t room) { return uninterrupted([&] { return FS::allocate(file_, allocated_, static_cast<std::size_t>(room)); }); };
-    auto room = align_up(size_ + bytes - allocated_, step);
+    // As much again as there is: a small log stays small, a long one asks seldom.
+    auto room = align_up(size_ + bytes - allocated_, std::clamp(std::bit_floor(size_), least_step, most_step));
     auto result = allocate(room);
     if (result.error == ENOSPC || result.error == EDQUOT) {
       room = size_ + bytes - allocated_;  // the last of a nearly full disk
