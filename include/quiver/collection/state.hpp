@@ -222,7 +222,8 @@ class CollectionState {
       // Durable. What is left can fail without losing anything, but then this object no longer shows what is on disk.
       const auto pruned = pruned_numbers(before->manifest, next);
       install(open_version<P>(store_, std::move(next), manifest.size(), before.get()));
-      log_ = std::move(log);
+      log_.reset();
+      if (log) log_.emplace(std::move(*log));
       poisoned_ = false;
       for (const auto number : pruned) remove_quietly(manifest_name(number));
       // The version before this one keeps its log: repair can open it.

@@ -13,7 +13,7 @@
 namespace quiver::detail {
 
 inline constexpr std::uint64_t manifest_magic = 0x314E414D56495551ull;  // "QUIVMAN1"
-inline constexpr std::uint32_t manifest_format_version = 2;             // 1: without a log
+inline constexpr std::uint32_t manifest_format_version = 2;             // 1: without a log, without deletes
 inline constexpr std::size_t manifest_frame_size = 40;                  // magic, format version, three masks, length, checksum
 
 // The fields of the schema as the manifest holds them.
@@ -75,6 +75,7 @@ void transfer(Archive& archive, V& v, std::vector<FieldRecord>& fields, std::vec
   if (format < 2) return;
   archive(v.log.number, v.log.id.low, v.log.id.high, v.last_sequence);
   archive(enum_field(v.durability, [](Durability d) { return d <= Durability::none; }), v.continues, list_field(continuing, sizeof(std::uint64_t)));
+  archive(v.deletes.file, v.deletes.count, v.next_deletes);
 }
 
 /// The checksum of a whole manifest but its own field: the payload's, seeded with that of the frame before the field.

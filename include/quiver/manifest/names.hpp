@@ -20,6 +20,7 @@ inline constexpr std::string_view manifest_prefix = "MANIFEST_";
 inline constexpr std::string_view segment_prefix = "seg-";
 inline constexpr std::string_view block_prefix = "blk-";
 inline constexpr std::string_view run_prefix = "idmap-";
+inline constexpr std::string_view deletes_prefix = "deletes-";
 inline constexpr std::string_view log_prefix = "wal-";
 
 /// `number` in decimal, filled up with zeros to `width` digits; longer where it needs to be.
@@ -54,6 +55,12 @@ inline constexpr std::string_view log_prefix = "wal-";
 [[nodiscard]] inline std::string run_name(std::uint64_t number) { return std::string(run_prefix) + padded(number, 6); }
 [[nodiscard]] inline std::optional<std::uint64_t> parse_run_name(std::string_view name) noexcept {
   return skip_prefix(name, run_prefix) ? parse_padded(name, 6) : std::nullopt;
+}
+
+/// "deletes-000031"
+[[nodiscard]] inline std::string deletes_name(std::uint64_t number) { return std::string(deletes_prefix) + padded(number, 6); }
+[[nodiscard]] inline std::optional<std::uint64_t> parse_deletes_name(std::string_view name) noexcept {
+  return skip_prefix(name, deletes_prefix) ? parse_padded(name, 6) : std::nullopt;
 }
 
 /// "wal-000012"
@@ -97,14 +104,14 @@ struct BlockName {
 }
 
 /// True for the names that a draft of one of our files bears before it is published.
-[[nodiscard]] inline bool is_data_file_name(std::string_view name) noexcept { return parse_block_name(name) || parse_run_name(name); }
+[[nodiscard]] inline bool is_data_file_name(std::string_view name) noexcept { return parse_block_name(name) || parse_run_name(name) || parse_deletes_name(name); }
 [[nodiscard]] inline bool is_temporary_name(std::string_view name) noexcept {
   constexpr std::string_view ending = ".tmp";
   if (!name.ends_with(ending)) return false;
   name.remove_suffix(ending.size());
   return is_data_file_name(name) || parse_manifest_name(name);
 }
-/// True for every name that a collection gives a file: manifests, blocks, id runs, their temporary names, logs, and LOCK.
+/// True for every name that a collection gives a file: manifests, blocks, id runs, deletes, their temporary names, logs, and LOCK.
 [[nodiscard]] inline bool is_own_name(std::string_view name) noexcept {
   return name == "LOCK" || is_data_file_name(name) || parse_manifest_name(name).has_value() || parse_log_name(name).has_value() || is_temporary_name(name);
 }

@@ -61,6 +61,13 @@ struct LogRef {
   friend constexpr bool operator==(const LogRef&, const LogRef&) = default;
 };
 
+/// Which documents are deleted, as a file of the delete store.
+struct DeletesRef {
+  FileRef file;             // without a name: there is none
+  std::uint64_t count = 0;  // documents that are deleted and that a block holds still
+  friend bool operator==(const DeletesRef&, const DeletesRef&) = default;
+};
+
 /// The whole state of a collection at one moment, as it is published. A plain value.
 struct Version {
   std::uint64_t number = 1;
@@ -71,7 +78,7 @@ struct Version {
   std::vector<SegmentRef> segments;  // ascending in document ids
   std::vector<FileRef> id_runs;      // oldest first
   std::uint64_t next_doc_id = 0, next_segment = 0, next_block = 0, next_run = 0;
-  std::uint64_t documents = 0;
+  std::uint64_t documents = 0;  // without the deleted ones
   std::uint64_t flush_bytes = 0, segment_rows = 0;
   std::uint64_t retain_versions = 0;
   std::int64_t retain_age_seconds = 0;
@@ -82,6 +89,8 @@ struct Version {
   std::uint64_t last_sequence = 0;  // of the last batch that is flushed; the log's first is the next
   Durability durability = Durability::sync;
   bool continues = false;  // the same documents as its parent, under another log: not a version of its own to a user
+  DeletesRef deletes;
+  std::uint64_t next_deletes = 1;
   FeatureMasks features = {};
 
   /// False if the manifest was written with a feature that this release can read past but would break by writing.
