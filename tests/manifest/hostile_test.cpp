@@ -7,6 +7,7 @@
 #include "support/versions.hpp"
 
 #include <limits>
+#include <optional>
 
 using namespace quiver;
 using namespace quiver::detail;
@@ -73,6 +74,16 @@ BOOST_AUTO_TEST_CASE(lists_as_long_as_a_megabyte_lets_them_be_are_cheap) {
 // How far before the end the fields of format 2 stand in a manifest without deletes and without versions that continue.
 constexpr std::size_t log_number_back = 98, durability_back = 66, continues_back = 65, continuing_back = 64, deletes_name_back = 56;
 
+// How far before the end the reader stood when it refused; nullopt if it did not.
+std::optional<std::size_t> refused_back(const Bytes& bytes) {
+  try {
+    static_cast<void>(decode_version(test::reframed(bytes), {}));
+    return std::nullopt;
+  } catch (const Error& e) {
+    return bytes.size() - static_cast<std::size_t>(e.offset().value());
+  }
+}
+
 BOOST_AUTO_TEST_CASE(every_byte_of_an_enum_and_of_a_truth_value_is_read_or_refused) {
   const auto bytes = encode_version(test::small_version());
   for (int byte = 0; byte < 256; ++byte)
@@ -82,6 +93,7 @@ BOOST_AUTO_TEST_CASE(every_byte_of_an_enum_and_of_a_truth_value_is_read_or_refus
       changed[bytes.size() - back] = static_cast<std::byte>(byte);
       const auto what = std::to_string(byte) + " " + std::to_string(back) + " bytes before the end";
       BOOST_TEST((decode_cheaply(changed, what) == (known ? Errc::none : Errc::corruption)), what);
+      if (!known) BOOST_TEST((refused_back(changed) == back - 1), what);
       if (!known) continue;
       const auto version = decode_version(test::reframed(std::move(changed)), {});
       BOOST_TEST(static_cast<int>(back == durability_back ? static_cast<std::uint8_t>(version.durability) : version.continues) == byte);
@@ -96,6 +108,10 @@ BOOST_AUTO_TEST_CASE(lists_behind_the_fields_of_format_1_are_held_against_the_by
       store(&changed[bytes.size() - back], length);
       BOOST_TEST((decode_cheaply(std::move(changed), std::to_string(length)) == Errc::corruption), length << " at " << back);
     }
+  // One number more than there is room for is refused at the count, before any is read.
+  auto one_more = bytes;
+  store<std::uint64_t>(&one_more[bytes.size() - continuing_back], deletes_name_back / 8 + 1);
+  BOOST_TEST((refused_back(one_more) == deletes_name_back));
   // Many retained versions that continue, listed in order and in reverse.
   constexpr std::uint64_t count = 20'000;
   auto version = test::small_version();
