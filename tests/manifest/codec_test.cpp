@@ -315,7 +315,7 @@ BOOST_AUTO_TEST_CASE(the_list_of_versions_that_continue_is_read_in_one_order_onl
 
 BOOST_AUTO_TEST_CASE(a_payload_of_one_format_under_the_number_of_the_other_is_corruption) {
   for (const auto& version : {test::small_logged_version(), test::large_logged_version()})
-    for (const std::uint32_t format : {1, 2}) {
+    for (const std::uint32_t format : {1u, 2u}) {
       auto bytes = raw_manifest(version, format);
       store<std::uint32_t>(&bytes[8], 3 - format);
       BOOST_TEST((outcome(reframed(std::move(bytes)), {}).code == Errc::corruption));

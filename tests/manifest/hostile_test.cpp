@@ -58,7 +58,7 @@ BOOST_AUTO_TEST_CASE(lists_as_long_as_a_megabyte_lets_them_be_are_cheap) {
   const std::size_t schema_at = manifest_frame_size + 40;  // behind number, parent, store id and time
   // Of each list in turn, as many elements as could be there, all zeros or all ones; the lists before it empty.
   // Where they begin behind that: fields, vectors, segments, runs, retained versions, versions that continue.
-  for (const std::size_t list : {0, 8, 16, 24, 120, 162})
+  for (const std::size_t list : {0u, 8u, 16u, 24u, 120u, 162u})
     for (const std::size_t least : {least_field, least_vector, least_segment, least_file, least_retained, std::size_t{8}, std::size_t{1}})
       for (const auto fill : {std::byte{0}, std::byte{1}, std::byte{255}}) {
         auto bytes = encode_version(test::small_version());
