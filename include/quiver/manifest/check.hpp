@@ -35,10 +35,12 @@ class VersionCheck {
     if (v.preferred_policy.size() > max_note_size) return "the name of the preferred policy is too long";
     if (v.library_version.size() > max_note_size) return "the library's version is too long";
     if ((v.log.number == 0) != (v.log.id == FileId{})) return "a log has both a number and an id, or neither";
+    if (v.durability > Durability::none) return "the durability " + std::to_string(static_cast<unsigned>(v.durability)) + " is unknown";
     if (v.continues && v.parent == 0) return "the first version cannot continue another";
     std::uint64_t before = 0;
     for (const auto& kept : v.retained) {
       if (kept.number <= before || kept.number >= v.number) return "retained version " + std::to_string(kept.number) + " is out of order";
+      if (kept.continues && kept.number == 1) return "the first version cannot continue another, and retained version 1 does";
       before = kept.number;
     }
     return {};

@@ -154,10 +154,13 @@ void transfer(Archive& archive, V& v, std::vector<FieldRecord>& fields, std::vec
     std::vector<std::uint64_t> continuing;
     transfer(in, version, fields, vectors, continuing, load<std::uint32_t>(&bytes[8]));
     in.done();
+    // In the order of the retained ones and each once: what was read is written again in the same bytes.
+    auto kept = version.retained.begin();
     for (const auto number : continuing) {
-      const auto kept = std::find_if(version.retained.begin(), version.retained.end(), [number](const auto& v) { return v.number == number; });
-      if (kept == version.retained.end()) throw std::invalid_argument("version " + std::to_string(number) + " continues another and is not retained");
-      kept->continues = true;
+      kept = std::find_if(kept, version.retained.end(), [number](const auto& v) { return v.number == number; });
+      if (kept == version.retained.end())
+        throw std::invalid_argument("version " + std::to_string(number) + " continues another and is not retained, or is out of order");
+      (kept++)->continues = true;
     }
     std::vector<Field> scalar_fields;
     scalar_fields.reserve(fields.size());

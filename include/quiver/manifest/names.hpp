@@ -103,8 +103,11 @@ struct BlockName {
   return std::nullopt;
 }
 
-/// True for the names that a draft of one of our files bears before it is published.
-[[nodiscard]] inline bool is_data_file_name(std::string_view name) noexcept { return parse_block_name(name) || parse_run_name(name) || parse_deletes_name(name); }
+/// True for the files that a manifest names with id, length and checksum. A log is none: it grows.
+[[nodiscard]] inline bool is_data_file_name(std::string_view name) noexcept {
+  return parse_block_name(name) || parse_run_name(name) || parse_deletes_name(name);
+}
+/// True for the names that a draft of one of our files bears before it is published. A log is never a draft.
 [[nodiscard]] inline bool is_temporary_name(std::string_view name) noexcept {
   constexpr std::string_view ending = ".tmp";
   if (!name.ends_with(ending)) return false;

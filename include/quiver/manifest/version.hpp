@@ -52,7 +52,7 @@ struct FeatureMasks {
   friend constexpr bool operator==(const FeatureMasks&, const FeatureMasks&) = default;
 };
 
-inline constexpr FeatureMasks known_features{};  // this release has no features beyond format version 1
+inline constexpr FeatureMasks known_features{};  // this release has no features beyond its format version
 
 /// The log of what was written since the last flush. The manifest names it by number and id, so that no other file passes for it.
 struct LogRef {
@@ -95,6 +95,7 @@ struct Version {
 
   /// False if the manifest was written with a feature that this release can read past but would break by writing.
   [[nodiscard]] bool writable() const noexcept { return (features.ro_compat & ~known_features.ro_compat) == 0; }
+  friend bool operator==(const Version&, const Version&) = default;
 };
 
 }  // namespace quiver::detail
