@@ -143,8 +143,8 @@ BOOST_AUTO_TEST_CASE(random_changes_agree_with_a_model_and_older_copies_keep_wha
       if (step % (steps / 20) == 0) {
         kept.emplace_back(set, model);
         std::vector<std::uint64_t> probes;
-        for (int i = 0; i < 40; ++i) probes.push_back(any_id());
-        for (int i = 0; i < 40 && !model.empty(); ++i) probes.push_back(*model.lower_bound(random() % *model.rbegin()));
+        for (int i = 0; i < 12; ++i) probes.push_back(any_id());
+        for (int i = 0; i < 12 && !model.empty(); ++i) probes.push_back(*model.lower_bound(random() % *model.rbegin()));
         std::shuffle(probes.begin(), probes.end(), random);
         BOOST_TEST(answers_as(set, model, probes), "seed " << seed << ", step " << step);
       }
