@@ -79,8 +79,8 @@ BOOST_AUTO_TEST_CASE(a_volatile_store_keeps_the_rules_of_any_other) {
 
 BOOST_AUTO_TEST_CASE(a_volatile_store_has_no_logs_and_with_a_path_there_are_some) {
   const auto codes = [](MemoryPolicy::Store store) {
-    return std::pair(code_of([&] { static_cast<void>(store.append_log("wal-000001", sample_bytes(10))); }),
-                     code_of([&] { static_cast<void>(store.read_log("wal-000001")); }));
+    const auto appended = code_of([&] { static_cast<void>(store.append_log("wal-000001", sample_bytes(10))); });
+    return std::pair(appended, code_of([&] { static_cast<void>(store.read_log("wal-000001")); }));
   };
   BOOST_TEST((codes(MemoryPolicy::create_store({})) == std::pair(Errc::unsupported, Errc::not_found)));
   auto store = MemoryPolicy::create_store({});
