@@ -32,23 +32,25 @@ std::shared_ptr<Directory<Faulty>> fresh_faulty_store() {
 struct SmallDisk : RecordingFileSystem {
   static inline std::uint64_t room = 0;
   static inline int cannot_allocate = 0;  // the errno value of allocate; 0: it can
-  static inline std::size_t asked = 0;
+  static inline int full = ENOSPC;        // the errno value of what has no room
+  static inline std::size_t asked = 0, written = 0;
 
   static IoResult allocate(File& file, std::uint64_t offset, std::size_t length) {
     ++asked;
     if (cannot_allocate != 0) return {0, cannot_allocate};
-    return offset + length > room ? IoResult{0, ENOSPC} : RecordingFileSystem::allocate(file, offset, length);
+    return offset + length > room ? IoResult{0, full} : RecordingFileSystem::allocate(file, offset, length);
   }
   static IoResult write_at(File& file, ByteSpan from, std::uint64_t offset) {
+    ++written;
     FolderEntry entry;
     describe(file, entry);
     const auto most = std::max(room, entry.size);
-    if (offset >= most) return {0, ENOSPC};
+    if (offset >= most) return {0, full};
     return RecordingFileSystem::write_at(file, from.first(std::min<std::size_t>(from.size(), static_cast<std::size_t>(most - offset))), offset);
   }
   static std::shared_ptr<Directory<SmallDisk>> store(std::uint64_t size, int allocate_error) {
     RecordingFileSystem::reset();
-    room = size, cannot_allocate = allocate_error, asked = 0;
+    room = size, cannot_allocate = allocate_error, asked = written = 0;
     return Directory<SmallDisk>::create("/one");
   }
 };
@@ -56,33 +58,36 @@ struct SmallDisk : RecordingFileSystem {
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(a_full_disk_refuses_what_has_no_room_and_the_log_goes_on) {
-  const auto directory = SmallDisk::store(20'000, 0);
-  auto all = sample_bytes(100);
-  auto log = directory->append_log(name, all);
-  const auto add = [&](std::size_t size) {
-    const auto piece = sample_bytes(size, all.size());
-    log.append(piece);
-    detail::append(all, piece);
-  };
-  add(16'000);  // fits, though not with what a log likes to have in reserve
-  add(3'900);   // the last of it
-  for (int i = 0; i < 3; ++i) {
-    const auto before = RecordingFileSystem::log_size();
-    const auto error = error_of([&] { log.append(sample_bytes(1)); });
-    BOOST_REQUIRE(error.has_value());
-    BOOST_TEST((error->code() == Errc::no_space));
-    BOOST_TEST(error->path() == log_path);
-    BOOST_TEST(RecordingFileSystem::log_size() == before);  // nothing was written
-    log.append({});
+  for (const int full : {ENOSPC, EDQUOT}) {
+    SmallDisk::full = full;
+    const auto directory = SmallDisk::store(20'000, 0);
+    auto all = sample_bytes(100);
+    auto log = directory->append_log(name, all);
+    const auto add = [&](std::size_t size) {
+      const auto piece = sample_bytes(size, all.size());
+      log.append(piece);
+      detail::append(all, piece);
+    };
+    add(16'000);  // fits, though not with what a log likes to have in reserve
+    add(3'900);   // the last of it
+    for (int i = 0; i < 3; ++i) {
+      const auto before = SmallDisk::written;
+      const auto error = error_of([&] { log.append(sample_bytes(1)); });
+      BOOST_REQUIRE(error.has_value());
+      BOOST_TEST((error->code() == Errc::no_space));
+      BOOST_TEST(error->path() == log_path);
+      BOOST_TEST(SmallDisk::written == before);  // not even tried, each time
+      log.append({});
+      log.sync();
+    }
+    BOOST_TEST(!directory->poisoned());
+    BOOST_TEST(log.size() == all.size());
+    BOOST_TEST((RecordingFileSystem::content(log_path) == all));
+    SmallDisk::room = 1'000'000;
+    add(5'000);
     log.sync();
+    BOOST_TEST(starts_with(durable_file(log_path).value(), all));
   }
-  BOOST_TEST(!directory->poisoned());
-  BOOST_TEST(log.size() == all.size());
-  BOOST_TEST((RecordingFileSystem::content(log_path) == all));
-  SmallDisk::room = 1'000'000;
-  add(5'000);
-  log.sync();
-  BOOST_TEST(starts_with(durable_file(log_path).value(), all));
 }
 
 BOOST_AUTO_TEST_CASE(a_file_system_that_cannot_allocate_is_asked_once) {
