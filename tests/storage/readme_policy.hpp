@@ -96,7 +96,8 @@ struct ShelfPolicy {
     }
     void read(std::uint64_t offset, std::span<std::byte> to) const {
       const std::lock_guard guard(log_->mutex);
-      if (offset + to.size() > log_->bytes.size()) throw Error(Errc::corruption, "the log ends here", {}, log_->bytes.size());
+      const auto size = log_->bytes.size();
+      if (offset > size || to.size() > size - offset) throw Error(Errc::corruption, "the log ends here", {}, size);
       std::copy_n(log_->bytes.begin() + static_cast<std::ptrdiff_t>(offset), to.size(), to.begin());
     }
 

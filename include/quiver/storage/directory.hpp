@@ -41,7 +41,8 @@ struct OpenedFile {
 };
 
 /// One store's folder, shared by its Store, drafts and readers. Reading is safe from any thread; one thread writes at a time.
-/// After a failed sync nobody knows what is on the disk: the directory is poisoned, and all later writing is Errc::io_error until it is opened anew.
+/// After a failed sync, or a record of a log that was written in part, nobody knows what is on the disk: the directory is poisoned, and all later writing is
+/// Errc::io_error until it is opened anew.
 template <FileSystem FS>
 class Directory : public std::enable_shared_from_this<Directory<FS>> {
  public:
@@ -57,8 +58,7 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     make_folders(folder, true);
     auto made = open(path, OpenMode::read_write, Access::writing);
     for (const auto& entry : list_folder(made->folder_, path))
-      if (entry.name != lock_name && !entry.name.starts_with(log_file_prefix) &&
-          !(entry.kind == EntryKind::file && std::string_view(entry.name).ends_with(temp_suffix)))
+      if (entry.kind != EntryKind::file || (entry.name != lock_name && !entry.name.starts_with(log_file_prefix) && !entry.name.ends_with(temp_suffix)))
         fail(Errc::already_exists, path, "the folder is not empty, '" + entry.name + "' is in it; choose another path or open what is there");
     return made;
   }
@@ -160,7 +160,7 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     synced_folders_.merge(folders);
   }
   /// A new log that begins with `first`, durable with its name when this returns; directory_log.hpp defines it. What an earlier process left under that name
-  /// is removed, never continued. io_error after a failed sync, for good.
+  /// is removed, never continued. An error leaves no name, or one that the next attempt replaces. io_error after a failed sync, for good.
   [[nodiscard]] Log append_log(std::string_view name, ByteSpan first);
   [[nodiscard]] LogReader read_log(std::string_view name) const;
   /// A file that is missing is no error. A folder goes with its last file.
@@ -239,7 +239,7 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
 
   void check_writable() const {
     if (mode_ == OpenMode::read_only) fail(Errc::read_only, path_, "the store was opened read-only");
-    if (poisoned()) fail(Errc::io_error, path_, "an earlier sync failed, so what the disk holds is unknown; close the store and open it again");
+    if (poisoned()) fail(Errc::io_error, path_, "an earlier sync or write failed, so what the disk holds is unknown; close the store and open it again");
   }
   // Makes the folder of `name`; its entry is synced when something in it is published.
   void ensure_folder(std::string_view name) {
@@ -261,6 +261,9 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     const auto result = uninterrupted(call);
     if (result) return;
     poison();
+    // Never no_space: that says that nothing happened.
+    if (result.error == ENOSPC || result.error == EDQUOT)
+      fail(Errc::io_error, path, "cannot " + std::string(operation) + ": the disk is full; free some space, close the store and open it again");
     fail_io(Access::writing, result.error, operation, path);
   }
   void rename(Draft& draft) {
@@ -332,7 +335,6 @@ class Directory<FS>::Draft {
       broken_ = true;
       throw;
     }
-    written_ += bytes.size();
   }
 
  private:

@@ -20,14 +20,21 @@ class Directory<FS>::Log {
   /// no_space: nothing was written and the log goes on as before. io_error: nobody knows how much was written, and the directory is poisoned.
   void append(ByteSpan bytes) {
     directory_->check_writable();
-    reserve(bytes.size());
+    auto end = size_;
     try {
-      write_fully<FS>(file_, bytes, size_, path_);
+      reserve(bytes.size());
+      write_fully<FS>(file_, bytes, end, path_);
+    } catch (const Error& e) {
+      if (e.code() == Errc::no_space && end == size_) throw;
+      directory_->poison();
+      if (e.code() == Errc::no_space)
+        fail(Errc::io_error, path_, end, "the disk was full in the middle of what was appended; free some space, close the store and open it again");
+      throw;
     } catch (...) {
       directory_->poison();
       throw;
     }
-    size_ += bytes.size();
+    size_ = end;
   }
   /// What was appended is durable when this returns. A failure is final: the directory is poisoned.
   void sync() {
@@ -88,7 +95,7 @@ class Directory<FS>::LogReader {
 template <FileSystem FS>
 typename Directory<FS>::Log Directory<FS>::append_log(std::string_view name, ByteSpan first) {
   check_writable();
-  if (!valid_file_name(name) || !name.starts_with(log_file_prefix) || name.find('/') != std::string_view::npos)
+  if (!valid_file_name(name) || !name.starts_with(log_file_prefix) || name.find('/') != std::string_view::npos || name.ends_with(temp_suffix))
     fail(Errc::invalid_argument, path_, "'" + std::string(name) + "' is not a name for a log of a store");
   Log log(this->shared_from_this(), path_ / name);
   auto result = uninterrupted([&] { return FS::create_file(folder_, std::string(name), log.file_); });
@@ -97,11 +104,16 @@ typename Directory<FS>::Log Directory<FS>::append_log(std::string_view name, Byt
     result = uninterrupted([&] { return FS::create_file(folder_, std::string(name), log.file_); });
   }
   if (!result) fail_io(Access::writing, result.error, "create", log.path_);
-  log.reserve(first.size());
-  write_fully<FS>(log.file_, first, 0, log.path_);
-  log.size_ = first.size();
-  sync("sync", log.path_, [&] { return FS::sync_file(log.file_, SyncSite::log_begin); });
-  sync("sync the folder", path_, [&] { return FS::sync_folder(folder_, SyncSite::log_name); });
+  try {
+    log.reserve(first.size());
+    write_fully<FS>(log.file_, first, log.size_, log.path_);
+    sync("sync", log.path_, [&] { return FS::sync_file(log.file_, SyncSite::log_begin); });
+    sync("sync the folder", path_, [&] { return FS::sync_folder(folder_, SyncSite::log_name); });
+  } catch (...) {
+    // Named by nobody, and the room may be needed.
+    static_cast<void>(uninterrupted([&] { return FS::remove(folder_, std::string(name)); }));
+    throw;
+  }
   return log;
 }
 
