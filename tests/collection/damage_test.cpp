@@ -259,7 +259,7 @@ BOOST_AUTO_TEST_CASE(a_newer_format_is_refused_as_a_version_mismatch) {
   const Sample sample;
   const auto newest = std::string("MANIFEST_00000000000003");
   auto bytes = sample.files.at(newest);
-  bytes[8] = 2;  // the frame's format version
+  bytes[8] = static_cast<char>(detail::manifest_format_version + 1);  // the frame's format version
   const auto seed = detail::checksum(detail::as_bytes(std::string_view(bytes).substr(0, detail::manifest_frame_size - 8)), 0);
   const auto sum = detail::checksum(detail::as_bytes(std::string_view(bytes).substr(detail::manifest_frame_size)), seed);
   for (std::size_t i = 0; i < 8; ++i) bytes[detail::manifest_frame_size - 8 + i] = static_cast<char>(sum >> (8 * i));

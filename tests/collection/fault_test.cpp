@@ -20,9 +20,10 @@ using FaultyMMap = BasicMMapPolicy<Faulty>;
 Schema tiny_schema() { return Schema{Field::string("s").nullable(), Field::int32("n"), VectorField("v", 2)}; }
 Document document(int i) { return Document{"k" + std::to_string(i), {{"n", i}, {"v", {static_cast<float>(i), 1.0f}}}}; }
 
-/// What a run of the workload got acknowledged: documents that a flush returned for.
+/// What a run of the workload got acknowledged: documents that an insert, which syncs, or a flush returned for.
 struct Acknowledged {
   bool created = false;
+  int acknowledged = 0;
   int flushed = 0;
   int issued = 0;
 };
@@ -34,8 +35,9 @@ Acknowledged run(const std::filesystem::path& path, std::string& failure) {
     auto c = Collection<FaultyMMap>::create(path, tiny_schema());
     done.created = true;
     for (int i = 0; i < 3; ++i) {
+      done.issued = i + 1;  // a batch whose sync fails may be there later
       c.insert(document(i));
-      done.issued = i + 1;
+      done.acknowledged = i + 1;
       c.flush();
       done.flushed = i + 1;
     }
@@ -54,7 +56,7 @@ void check_after(const std::filesystem::path& path, const Acknowledged& done, co
     try {
       auto c = Collection<MMapPolicy>::open(path);
       const auto count = static_cast<int>(c.count());
-      BOOST_TEST(count >= done.flushed);
+      BOOST_TEST(count >= done.acknowledged);
       BOOST_TEST(count <= done.issued);
       for (int i = 0; i < count; ++i) BOOST_TEST(c.fetch("k" + std::to_string(i))->get<int>("n").value() == i);
       BOOST_TEST(c.verify().ok());
@@ -130,7 +132,7 @@ BOOST_AUTO_TEST_CASE(a_failed_sync_is_final_for_this_writer_and_readers_go_on) {
   BOOST_CHECK_EXCEPTION(c.flush(), Error, [](const Error& e) { return e.code() == Errc::io_error; });
   BOOST_CHECK_EXCEPTION(c.insert(document(2)), Error, [](const Error& e) { return e.code() == Errc::io_error; });
   c.close();
-  BOOST_TEST(Collection<MMapPolicy>::open(folder.path()).count() == 1u);
+  BOOST_TEST(Collection<MMapPolicy>::open(folder.path()).count() == 2u);  // the log had it
 }
 
 BOOST_AUTO_TEST_SUITE_END()

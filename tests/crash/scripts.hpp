@@ -42,7 +42,8 @@ inline constexpr std::array<const char*, sync_sites> sync_site_names{"draft_data
   std::uint64_t injections = 0;
   for (const auto& script : kept_scripts()) {
     // Some syncs are needed only after a kill in the middle of a call.
-    if (explore(script, 1, {.double_every = 64, .stop_at_first = true}).violations == 0 && explore_faults(script, 1, EIO, true, injections).violations == 0) continue;
+    if (explore(script, 1, {.double_every = 64, .stop_at_first = true}).violations == 0 && explore_faults(script, 1, EIO, true, injections).violations == 0)
+      continue;
     killer = script;
     break;
   }

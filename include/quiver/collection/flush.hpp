@@ -42,28 +42,51 @@ std::uint64_t publish_manifest(typename P::Store& store, const Version& version)
   return bytes.size();
 }
 
-/// A version like `before`, under a log of this process.
-[[nodiscard]] inline Version continued(const Version& before, const LogRef& log) {
+/// The numbers that the next files get.
+struct NextNumbers {
+  std::uint64_t segment = 1, block = 1, run = 1, deletes = 1;
+
+  [[nodiscard]] static NextNumbers of(const Version& version) noexcept {
+    return {version.next_segment, version.next_block, version.next_run, version.next_deletes};
+  }
+  void give(Version& version) const noexcept {
+    version.next_segment = segment, version.next_block = block, version.next_run = run, version.next_deletes = deletes;
+  }
+};
+
+/// The version after `before`, as yet with the same content.
+[[nodiscard]] inline Version successor(const Version& before) {
   auto next = before;
   next.parent = before.number;
   next.number += 1;
   next.time = now_microseconds();
   next.library_version = library_version;
+  return next;
+}
+
+/// A version like `before`, under a log of this process.
+[[nodiscard]] inline Version continued(const Version& before, const LogRef& log) {
+  auto next = successor(before);
   next.log = log;
   next.continues = true;
   next.retained = retained_after(before, next);
   return next;
 }
 
-/// Writes the first `rows` rows of the memtable as blocks and an id run, and makes `next`, which begins as a copy of the current version, name them.
-/// Everything is drafted before anything is published, so an error on the way leaves the store as it was.
+/// Writes the memtable's rows as blocks and an id run, and the deletes where they are not those of the current version, of which `next` begins as a copy,
+/// and makes `next` name them. Everything is drafted before anything is published, so an error on the way leaves the store as it was.
 template <WritableStoragePolicy P>
-[[nodiscard]] std::vector<typename P::Draft> draft_flush(typename P::Store& store, const Memtable& memtable, std::uint64_t rows, Version& next) {
+[[nodiscard]] std::vector<typename P::Draft> draft_flush(typename P::Store& store, const Rows<P>& now, Version& next) {
+  const auto rows = now.memtable_rows();
   std::vector<typename P::Draft> drafts;
   const auto draft = [&](std::string name, auto&& write) {
     drafts.push_back(store.create(name));
     return FileRef{std::move(name), write(drafts.back())};
   };
+  if (now.deleted() != next.deletes.count)
+    next.deletes = {draft(deletes_name(next.next_deletes++), [&](auto& to) { return write_deletes(to, now.deletes()); }), now.deleted()};
+  if (rows == 0) return drafts;
+  const auto& memtable = *now.memtable();
   for (std::uint64_t first = 0; first < rows;) {
     if (next.segments.empty() || next.segments.back().sealed) next.segments.push_back({SegmentId{next.next_segment++}, false, {}});
     auto& segment = next.segments.back();

@@ -7,6 +7,10 @@
 #include <quiver/wal/batch.hpp>
 #include <quiver/wal/format.hpp>
 
+#include <boost/unordered/unordered_flat_set.hpp>
+
+#include <atomic>
+#include <concepts>
 #include <memory>
 #include <string>
 #include <utility>
@@ -57,27 +61,38 @@ template <StoragePolicy P>
   }
 }
 
-/// The rows of a log as a memtable.
-[[nodiscard]] inline std::shared_ptr<Memtable> replay(const ReadLog& log, const Version& version, const std::filesystem::path& path) {
-  auto memtable = std::make_shared<Memtable>(version.schema, DocId{version.next_doc_id});
+/// What a log adds to its version.
+struct Replayed {
+  std::shared_ptr<Memtable> memtable;
+  std::vector<DocId> deleted;  // of the memtable's documents and of those in blocks; each once
+};
+
+/// The rows of a log as a memtable, and what it deletes: documents that the memtable has or `alive(id)` tells to be in a block and not deleted yet.
+template <std::predicate<DocId> Alive>
+[[nodiscard]] Replayed replay(const ReadLog& log, const Version& version, const std::filesystem::path& path, Alive&& alive) {
+  Replayed out;
+  out.memtable = std::make_shared<Memtable>(version.schema, DocId{version.next_doc_id});
+  boost::unordered_flat_set<std::uint64_t> gone;
   BoundRow bound;
   for (const auto& batch : log.batches)
     decode_wal_batch(
         batch.payload, version.schema, path, batch.offset,
         [&](DocId id, const Document& document) {
-          if (id != memtable->doc_id(memtable->rows()) || memtable->rows() >= Memtable::max_rows)
+          if (id != out.memtable->doc_id(out.memtable->rows()) || out.memtable->rows() >= Memtable::max_rows)
             fail(Errc::corruption, path, batch.offset, "document " + std::to_string(id.value) + " is out of order in the log");
           bind_document(version.schema, document, bound);
-          memtable->append(document.key(), fingerprint(document.key()), bound);
+          out.memtable->append(document.key(), fingerprint(document.key()), bound);
         },
         [&](DocId id) {
-          fail(Errc::corruption, path, batch.offset, "the log deletes document " + std::to_string(id.value) + ", which this release never does");
+          if (id >= out.memtable->doc_id(out.memtable->rows()))
+            fail(Errc::corruption, path, batch.offset, "the log deletes document " + std::to_string(id.value) + ", which was never there");
+          if ((id.value >= version.next_doc_id || alive(id)) && gone.insert(id.value).second) out.deleted.push_back(id);
         });
-  return memtable;
+  return out;
 }
 
 /// The log of the process that writes. Nobody appends to a log that another open created: after a failed sync its pages may show what the disk does not have.
-/// One thread.
+/// One thread appends; another may sync meanwhile.
 template <WritableStoragePolicy P>
 class LogWriter {
  public:
@@ -89,7 +104,8 @@ class LogWriter {
   /// Of the last batch that was appended.
   [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_; }
 
-  /// Appends a batch as the next in sequence. no_space: it was not appended, and the log goes on. io_error: nobody knows; no more writing.
+  /// Appends a batch as the next in sequence; one of Durability::none may wait for the next that is stronger. no_space: it was not appended, and the log
+  /// goes on. io_error: nobody knows; no more writing.
   void append(ByteSpan payload, Durability durability) {
     const auto before = waiting_.size();
     append_wal_record(waiting_, header_.id, written_ + before, sequence_ + 1, durable_, payload);
@@ -102,7 +118,22 @@ class LogWriter {
       }
     }
     ++sequence_;
-    if (durability == Durability::sync) sync();
+  }
+  /// What the system had when this was called is durable when it returns. A failure is final.
+  void sync() {
+    const std::uint64_t upto = written_;
+    log_.sync();
+    durable_ = upto;
+  }
+  /// Says in the log how far it is durable, so that damage there is not taken for its end; the next record says it too, so a failure costs nothing. Appends.
+  void mark() noexcept {
+    try {
+      if (!waiting_.empty()) return;
+      append_wal_mark(waiting_, header_.id, written_, sequence_, durable_);
+      write();
+    } catch (...) {
+      waiting_.clear();
+    }
   }
 
  private:
@@ -114,9 +145,8 @@ class LogWriter {
   Bytes begin(std::span<const LoggedBatch> batches) {
     auto bytes = encode_wal_header(header_);
     for (const auto& batch : batches) append_wal_record(bytes, header_.id, bytes.size(), ++sequence_, wal_header_size, batch.payload);
-    written_ = durable_ = bytes.size();
     // They are synced together with their name, or the log is not named by any manifest.
-    append_wal_mark(bytes, header_.id, written_, sequence_, written_);
+    append_wal_mark(bytes, header_.id, bytes.size(), sequence_, bytes.size());
     written_ = durable_ = bytes.size();
     return bytes;
   }
@@ -125,21 +155,10 @@ class LogWriter {
     written_ += waiting_.size();
     waiting_.clear();
   }
-  void sync() {
-    log_.sync();
-    durable_ = written_;
-    append_wal_mark(waiting_, header_.id, written_, sequence_, durable_);
-    try {
-      write();
-    } catch (const Error& e) {
-      // The batch is durable; the mark only helps to tell damage from an end, and can come with the next batch.
-      if (e.code() != Errc::no_space) throw;
-    }
-  }
 
   WalHeader header_;
   std::uint64_t sequence_;
-  std::uint64_t written_ = 0, durable_ = 0;  // offsets: what the system has, and what stable storage has
+  std::atomic<std::uint64_t> written_ = 0, durable_ = 0;  // offsets: what the system has, and what stable storage has
   Bytes waiting_;
   typename P::Log log_;
 };

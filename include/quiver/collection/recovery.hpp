@@ -93,16 +93,35 @@ struct Recovered {
   std::shared_ptr<const OpenVersion<P>> version;
   ReadLog log;
   std::shared_ptr<Memtable> memtable;  // the log's rows
+  DeleteSet deletes;                   // the version's and the log's
+  std::uint64_t deleted = 0;
+
+  /// A version by itself.
+  [[nodiscard]] static Recovered of(std::shared_ptr<const OpenVersion<P>> version) {
+    const auto& manifest = version->manifest;
+    auto memtable = std::make_shared<Memtable>(manifest.schema, DocId{manifest.next_doc_id});
+    return {version, {}, std::move(memtable), version->deletes, manifest.deletes.count};
+  }
+  [[nodiscard]] std::shared_ptr<const View<P>> view() const { return std::make_shared<const View<P>>(version, memtable, memtable->mark(), deletes, deleted); }
 };
 
 /// What open() shows: the newest version and everything in its log. Writes nothing.
 template <StoragePolicy P>
 [[nodiscard]] Recovered<P> recover(const std::shared_ptr<typename P::Store>& store) {
   return open_newest<P>(store, [&](std::shared_ptr<const OpenVersion<P>> version) {
-    Recovered<P> out{std::move(version), {}, nullptr};
+    auto out = Recovered<P>::of(std::move(version));
     const auto& manifest = out.version->manifest;
-    if (manifest.log.number != 0) out.log = read_log<P>(*store, manifest);
-    out.memtable = replay(out.log, manifest, store->path() / log_name(manifest.log.number));
+    if (manifest.log.number == 0) return out;
+    out.log = read_log<P>(*store, manifest);
+    const Rows<P> rows(out.version->parts, nullptr, {}, {}, 0);
+    auto scope = store->read_scope();
+    auto replayed = replay(out.log, manifest, store->path() / log_name(manifest.log.number), [&](DocId id) {
+      scope.renew();
+      return !out.deletes.contains(id) && rows.find(scope, id).has_value();
+    });
+    out.memtable = std::move(replayed.memtable);
+    out.deletes = out.deletes.with(replayed.deleted);
+    out.deleted += replayed.deleted.size();
     return out;
   });
 }
@@ -125,6 +144,7 @@ inline void add_names(const Version& version, std::set<std::string>& to) {
   for (const auto& segment : version.segments)
     for (const auto& block : segment.blocks) to.insert(block.file.name);
   for (const auto& run : version.id_runs) to.insert(run.name);
+  if (!version.deletes.file.name.empty()) to.insert(version.deletes.file.name);
 }
 
 /// Removes what no retained version names: leftovers of writers that died. Nothing is removed unless every retained manifest could be read.

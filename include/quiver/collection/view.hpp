@@ -90,6 +90,12 @@ class View {
   View(std::shared_ptr<const OpenVersion<P>> version, std::shared_ptr<const Memtable> memtable)
       : View(version, std::move(memtable), {}, version->deletes, version->manifest.deletes.count) {}
 
+  /// The same moment under a version that holds what this one does.
+  [[nodiscard]] std::shared_ptr<const View> with(std::shared_ptr<const OpenVersion<P>> version) const {
+    return std::make_shared<const View>(std::move(version), rows_.memtable(), Memtable::Mark{rows_.memtable_rows(), rows_.memtable_bytes()}, rows_.deletes(),
+                                        rows_.deleted());
+  }
+
   [[nodiscard]] const OpenVersion<P>& version() const noexcept { return *version_; }
   [[nodiscard]] const std::shared_ptr<const OpenVersion<P>>& version_pointer() const noexcept { return version_; }
   [[nodiscard]] const Schema& schema() const noexcept { return version_->manifest.schema; }
