@@ -28,7 +28,7 @@ struct Tally {
 
 struct ExploreOptions {
   Budget budget{};
-  std::uint64_t double_every = 16;  // of so many distinct states one has its recovery crashed too; 0: none
+  std::uint64_t double_every = 64;  // of so many distinct states one has its recovery crashed too; 0: none
   bool stop_at_first = false;
   std::size_t from = 0;                                                            // the first crash point
   std::size_t most = never;                                                        // so many crash points, and the last

@@ -15,9 +15,10 @@ namespace quiver::test {
 
 inline const std::filesystem::path crash_path = "/store";
 
-/// b: a batch, buffered. s: a batch, synced. S: the same with a long text. n: a batch that nothing saves. f: flush. x: close and open again. k: the process is
-/// killed and a new one opens. r: a reader opens beside the writer.
-inline constexpr std::string_view crash_letters = "bsSnfxkr";
+/// b: a batch, buffered. s: a batch, synced. S: the same with a long text. n: a batch that nothing saves. u: an upsert, synced, of keys that are there and that
+/// are not. d: documents are erased, synced. p: some fields of one are updated, buffered. f: flush. x: close and open again. k: the process is killed and a new
+/// one opens. r: a reader opens beside the writer.
+inline constexpr std::string_view crash_letters = "bsSnudpfxkr";
 
 /// A script, run once. `states[j]` is what must be there if batch j is the last that survived; -1 stands for a collection that does not exist yet.
 class ScriptRun {
@@ -103,18 +104,41 @@ class ScriptRun {
       case 'S':
       case 'n': {
         const auto batch = rows_.batch(letter == 'S');
-        states_.push_back(states_.back());
-        states_.back().insert(states_.back().end(), batch.begin(), batch.end());
-        digests_.push_back(digest_of(states_.back()));
-        ++window_.most;
-        mark();
-        std::vector<Document> documents;
-        for (const auto& row : batch) documents.push_back(document_of(row));
+        auto after = states_.back();
+        after.insert(after.end(), batch.begin(), batch.end());
         const auto durability = letter == 'b' ? Durability::buffered : letter == 'n' ? Durability::none : Durability::sync;
-        collection_->insert(std::span<const Document>(documents), {.durability = durability});
-        // A stronger batch carries the weaker ones before it along.
-        if (durability == Durability::sync) acknowledged();
-        if (durability != Durability::none) survives_kill_ = window_.most;
+        write(std::move(after), durability, [&] { collection_->insert(documents_of(batch), {.durability = durability}); });
+        break;
+      }
+      case 'u': {
+        const auto batch = rows_.replacements();
+        auto after = states_.back();
+        for (const auto& row : batch) {
+          take_out(after, row.key);
+          after.push_back(row);
+        }
+        write(std::move(after), Durability::sync, [&] { collection_->upsert(documents_of(batch)); });
+        break;
+      }
+      case 'd': {
+        if (states_.back().empty()) break;
+        auto after = states_.back();
+        const Strings keys{after[rows_.below(after.size())].key, rows_.used_key()};
+        std::size_t gone = 0, erased = 0;
+        for (const auto& key : keys) gone += take_out(after, key) ? 1 : 0;
+        write(std::move(after), Durability::sync, [&] { erased = collection_->erase(keys); });
+        if (erased != gone) throw std::runtime_error("erase counts " + std::to_string(erased) + ", there were " + std::to_string(gone));
+        break;
+      }
+      case 'p': {
+        if (states_.back().empty()) break;
+        auto after = states_.back();
+        const auto row = rows_.like(after[rows_.below(after.size())]);
+        take_out(after, row.key);
+        after.push_back(row);
+        const std::vector<NamedValue> fields{{"number", row.number}, {"text", row.text ? Value(*row.text) : Value(nullptr)}};
+        write(std::move(after), Durability::buffered,
+              [&] { (void)collection_->update(row.key, std::span<const NamedValue>(fields), {.durability = Durability::buffered}); });
         break;
       }
       case 'f':
@@ -135,6 +159,23 @@ class ScriptRun {
       default:
         throw std::invalid_argument(std::string("'") + letter + "' is no letter of a script; there are " + std::string(crash_letters));
     }
+  }
+  /// A batch that leads to `after`.
+  template <class Call>
+  void write(State after, Durability durability, Call&& call) {
+    states_.push_back(std::move(after));
+    digests_.push_back(digest_of(states_.back()));
+    ++window_.most;
+    mark();
+    call();
+    // A stronger batch carries the weaker ones before it along.
+    if (durability == Durability::sync) acknowledged();
+    if (durability != Durability::none) survives_kill_ = window_.most;
+  }
+  static std::vector<Document> documents_of(const State& batch) {
+    std::vector<Document> documents;
+    for (const auto& row : batch) documents.push_back(document_of(row));
+    return documents;
   }
   void reopen_after_kill() {
     RecordingFileSystem::kill();

@@ -74,7 +74,7 @@ class Collection {
     }
     auto recovered = options.at_version ? detail::Recovered<P>::of(detail::open_at<P>(store, *options.at_version)) : detail::recover<P>(store);
     return Collection(std::make_unique<State>(std::move(store), typename detail::LockOf<P>::type{}, typename detail::LogOf<P>::type{}, std::move(recovered),
-                                              options.durability, false));
+                                              options.durability, false, options.at_version.has_value()));
   }
 
   Collection(Collection&&) noexcept = default;
@@ -148,6 +148,10 @@ class Collection {
     static_assert(P::caps.writable, "quiver: flush needs a writable storage policy, and this one is read-only");
     if constexpr (P::caps.writable) state().flush();
   }
+  /// Where the collection was opened for reading: moves to the present, that is to every batch that a writer, of any process, was told to be written before
+  /// this call (but with Durability::none), each whole. Snapshots stay where they are. Does nothing to a writer, which is always there, or under at_version.
+  /// Errors as open(), and then nothing changed. Reads the log from its beginning: O(documents that are not flushed).
+  void refresh() { state().refresh(); }
   /// Flushes and gives up lock and files, and reports errors. Closing again does nothing; any other use afterwards is Errc::closed.
   void close() {
     if (state_) state_->close();

@@ -60,10 +60,10 @@ void require_no_orphans(const typename P::Store& store) {
   }
 }
 
-/// The newest version, opened, and what then(version) makes of it. not_found: there is no collection. While a writer of another process prunes, all of it
-/// starts again.
+/// The newest version, opened, and what then(version) makes of it; what `before` has open is taken over. not_found: there is no collection. While a writer of
+/// another process prunes, all of it starts again.
 template <StoragePolicy P, class Then>
-[[nodiscard]] auto open_newest(const std::shared_ptr<typename P::Store>& store, Then&& then) {
+[[nodiscard]] auto open_newest(const std::shared_ptr<typename P::Store>& store, const OpenVersion<P>* before, Then&& then) {
   for (std::uint64_t last = 0;;) {
     const auto numbers = manifest_numbers<P>(*store);
     if (numbers.empty()) {
@@ -73,7 +73,7 @@ template <StoragePolicy P, class Then>
     const auto newest = numbers.back();
     try {
       auto manifest = read_manifest<P>(*store, newest);
-      return then(open_version<P>(store, std::move(manifest.version), manifest.bytes, nullptr));
+      return then(open_version<P>(store, std::move(manifest.version), manifest.bytes, before));
     } catch (const Error&) {
       // Only a manifest that grew old meanwhile excuses a missing file; the same number twice is the store's own fault.
       if (newest == last || manifest_numbers<P>(*store).back() == newest) throw;
@@ -84,7 +84,7 @@ template <StoragePolicy P, class Then>
 
 template <StoragePolicy P>
 [[nodiscard]] std::shared_ptr<const OpenVersion<P>> open_newest(const std::shared_ptr<typename P::Store>& store) {
-  return open_newest<P>(store, [](std::shared_ptr<const OpenVersion<P>> version) { return version; });
+  return open_newest<P>(store, nullptr, [](std::shared_ptr<const OpenVersion<P>> version) { return version; });
 }
 
 /// A version, and the log of what came after it.
@@ -107,8 +107,8 @@ struct Recovered {
 
 /// What open() shows: the newest version and everything in its log. Writes nothing.
 template <StoragePolicy P>
-[[nodiscard]] Recovered<P> recover(const std::shared_ptr<typename P::Store>& store) {
-  return open_newest<P>(store, [&](std::shared_ptr<const OpenVersion<P>> version) {
+[[nodiscard]] Recovered<P> recover(const std::shared_ptr<typename P::Store>& store, const OpenVersion<P>* before = nullptr) {
+  return open_newest<P>(store, before, [&](std::shared_ptr<const OpenVersion<P>> version) {
     auto out = Recovered<P>::of(std::move(version));
     const auto& manifest = out.version->manifest;
     if (manifest.log.number == 0) return out;

@@ -38,9 +38,9 @@ class CollectionState {
  public:
   using ViewPointer = std::shared_ptr<const View<P>>;
 
-  /// Takes over what was recovered. A writer's `log` is its own, or there is none yet.
+  /// Takes over what was recovered. A writer's `log` is its own, or there is none yet. `pinned`: to one version, for good.
   CollectionState(std::shared_ptr<typename P::Store> store, typename LockOf<P>::type lock, typename LogOf<P>::type log, Recovered<P> recovered,
-                  std::optional<Durability> durability, bool writable)
+                  std::optional<Durability> durability, bool writable, bool pinned = false)
       : store_(std::move(store)),
         lock_(std::move(lock)),
         log_(std::move(log)),
@@ -48,6 +48,7 @@ class CollectionState {
         durability_(durability.value_or(recovered.version->manifest.durability)),
         numbers_(NextNumbers::of(recovered.version->manifest)),
         writable_(writable),
+        pinned_(pinned),
         memtable_(recovered.memtable),
         record_(schema_),
         oldest_log_(recovered.version->manifest.log.number - (recovered.version->manifest.log.number == 0 ? 0 : 1)) {
@@ -104,6 +105,16 @@ class CollectionState {
     const std::lock_guard guard(write_mutex_);
     check_writable();
     flush_locked();
+  }
+
+  /// Moves to what is there now. The files that both moments share stay open.
+  void refresh() {
+    const std::lock_guard guard(write_mutex_);
+    (void)view();
+    if (writable_ || pinned_) return;
+    auto recovered = recover<P>(store_, &tip_->version());
+    memtable_ = recovered.memtable;
+    show(recovered.view());
   }
 
   /// Flushes, and gives up files and lock also where that fails. Closing twice is no error.
@@ -276,7 +287,7 @@ class CollectionState {
   Schema schema_;
   Durability durability_;
   NextNumbers numbers_;
-  bool writable_;
+  bool writable_, pinned_;
   std::atomic<bool> poisoned_ = false;
   std::mutex write_mutex_;
   std::shared_ptr<Memtable> memtable_;
