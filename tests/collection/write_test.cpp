@@ -33,7 +33,7 @@ std::string title(const C& c, const std::string& key) {
 
 }  // namespace
 
-BOOST_AUTO_TEST_SUITE(write)
+BOOST_AUTO_TEST_SUITE(writing)
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(an_upsert_puts_a_new_document_in_the_place_of_the_old_one_with_all_its_fields, P, WritablePolicies) {
   const FreshFolder folder;
