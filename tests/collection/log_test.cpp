@@ -321,4 +321,19 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_log_that_is_missing_or_another_is_corruption_and
   BOOST_TEST(sample.template open_reading<P>() == sample.states.back());
 }
 
+BOOST_AUTO_TEST_CASE(a_log_of_the_same_number_from_a_twin_of_the_store_is_corruption) {
+  const LogSample sample;
+  const auto twin = sample.folder.path("twin"), left = sample.folder.path("left");
+  copy_store(sample.path, twin);
+  auto c = Collection<MMapPolicy>::open(sample.path);
+  auto d = Collection<MMapPolicy>::open(twin);
+  copy_store(sample.path, left);
+  const auto log = newest_log(left);
+  BOOST_TEST_REQUIRE(newest_log(twin) == log);
+  BOOST_TEST(keys(Collection<MMapPolicy>::open(left, {.mode = OpenMode::read_only})) == keys(c));
+  put_file(left / log, read_store(twin).at(log));
+  const auto error = error_of([&] { (void)Collection<MMapPolicy>::open(left, {.mode = OpenMode::read_only}); });
+  BOOST_TEST((error && error->code() == Errc::corruption && error->path().filename() == log));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
