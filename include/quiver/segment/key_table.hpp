@@ -20,13 +20,11 @@ class KeyTable {
   /// The newest row for which `matches(row)` is true among those entered under `fingerprint`; none: ~0.
   template <class Matches>
   [[nodiscard]] std::uint64_t find(std::uint64_t fingerprint, Matches&& matches) const {
-    const Table& table = *current_.load(std::memory_order_acquire);
-    for (std::uint64_t at = fingerprint & table.mask;; at = (at + 1) & table.mask) {
-      const auto slot = table.slots[at].load(std::memory_order_acquire);
-      if (slot == 0) return ~std::uint64_t{0};
-      if ((slot ^ fingerprint) >> 32 != 0) continue;
-      for (std::uint64_t next = slot & 0xFFFFFFFFu; next != 0; next = older_[next - 1])
-        if (matches(next - 1)) return next - 1;
+    for (;;) {
+      const auto before = truncations_.load(std::memory_order_acquire);
+      const auto found = look(fingerprint, matches);
+      // A row that was taken back meanwhile may have been entered again under another fingerprint, and then its chain led astray.
+      if (found != ~std::uint64_t{0} || truncations_.load(std::memory_order_acquire) == before) return found;
     }
   }
   /// REQUIRES: row < 2^32 - 1; rows are entered in ascending order, from 0.
@@ -35,16 +33,17 @@ class KeyTable {
     fingerprints_.push_back(fingerprint);
     const Table& table = *current_.load(std::memory_order_relaxed);
     const auto at = place(table, fingerprint);
-    older_.append(row, static_cast<std::uint32_t>(table.slots[at].load(std::memory_order_relaxed) & 0xFFFFFFFFu));
+    older_.grow(row)->store(static_cast<std::uint32_t>(table.slots[at].load(std::memory_order_relaxed) & 0xFFFFFFFFu), std::memory_order_release);
     enter(table, at, fingerprint, row);
   }
   /// Takes back the rows entered last, down to `rows` of them. Newest first, so every probe chain is left as it was before they came.
   void truncate(std::uint64_t rows) {
+    truncations_.fetch_add(1, std::memory_order_release);
     const Table& table = *current_.load(std::memory_order_relaxed);
     for (; fingerprints_.size() > rows; fingerprints_.pop_back()) {
       const auto fingerprint = fingerprints_.back();
       const auto at = place(table, fingerprint);
-      const std::uint64_t older = older_[fingerprints_.size() - 1];
+      const std::uint64_t older = older_[fingerprints_.size() - 1].load(std::memory_order_relaxed);
       table.slots[at].store(older == 0 ? 0 : (fingerprint >> 32 << 32) | older, std::memory_order_release);
     }
   }
@@ -56,6 +55,17 @@ class KeyTable {
     std::unique_ptr<std::atomic<std::uint64_t>[]> slots;
   };
 
+  template <class Matches>
+  [[nodiscard]] std::uint64_t look(std::uint64_t fingerprint, Matches& matches) const {
+    const Table& table = *current_.load(std::memory_order_acquire);
+    for (std::uint64_t at = fingerprint & table.mask;; at = (at + 1) & table.mask) {
+      const auto slot = table.slots[at].load(std::memory_order_acquire);
+      if (slot == 0) return ~std::uint64_t{0};
+      if ((slot ^ fingerprint) >> 32 != 0) continue;
+      for (std::uint64_t next = slot & 0xFFFFFFFFu; next != 0; next = older_[next - 1].load(std::memory_order_acquire))
+        if (matches(next - 1)) return next - 1;
+    }
+  }
   /// The slot of exactly this fingerprint, or the free one where it belongs. The writer's: it knows the whole fingerprint of each row.
   [[nodiscard]] std::uint64_t place(const Table& table, std::uint64_t fingerprint) const {
     for (std::uint64_t at = fingerprint & table.mask;; at = (at + 1) & table.mask) {
@@ -75,8 +85,9 @@ class KeyTable {
 
   std::atomic<Table*> current_{nullptr};
   std::vector<std::unique_ptr<Table>> tables_;
-  std::vector<std::uint64_t> fingerprints_;  // by row; the writer's alone
-  StableRows<std::uint32_t> older_;          // by row: the row before it under its fingerprint, + 1; 0: none
+  std::vector<std::uint64_t> fingerprints_;       // by row; the writer's alone
+  StableRows<std::atomic<std::uint32_t>> older_;  // by row: the row before it under its fingerprint, + 1; 0: none
+  std::atomic<std::uint64_t> truncations_{0};
 };
 
 }  // namespace quiver::detail
