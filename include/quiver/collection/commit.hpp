@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -41,8 +42,8 @@ class CommitQueue {
     advance();
     return last_;
   }
-  /// Returns when the batch is seen, with sync() -> void run by this thread or another where that is needed. What sync() throws, everyone whose batch it
-  /// was for gets, and no later batch is ever seen.
+  /// Returns when the batch is seen, with sync() -> void run by this thread or another where that is needed. What sync() throws, everyone whose batch is
+  /// not covered yet gets, and no later batch is ever seen; what is no Error becomes io_error.
   template <class Sync>
   void wait(std::uint64_t ticket, Sync&& sync) {
     std::unique_lock lock(mutex_);
@@ -60,6 +61,8 @@ class CommitQueue {
         sync();
       } catch (const Error& e) {
         failure = e;
+      } catch (const std::exception& e) {
+        failure.emplace(Errc::io_error, e.what());
       }
       lock.lock();
       syncing_ = false;
@@ -71,7 +74,12 @@ class CommitQueue {
       changed_.notify_all();
     }
   }
-  /// The same for every batch so far. REQUIRES: no push() meanwhile; then no sync runs when this returns.
+  /// A sync failed: nothing that is pushed from now on will be seen.
+  [[nodiscard]] bool failed() const {
+    const std::lock_guard guard(mutex_);
+    return failure_.has_value();
+  }
+  /// wait() for every batch so far. REQUIRES: no push() meanwhile; then no sync runs when this returns.
   template <class Sync>
   void drain(Sync&& sync) {
     wait(last_, std::forward<Sync>(sync));
@@ -94,7 +102,7 @@ class CommitQueue {
 
   mutable std::mutex view_mutex_;
   ViewPointer visible_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Waiting> waiting_;
   std::uint64_t last_ = 0, durable_ = 0, seen_ = 0;  // tickets: given out, covered by a sync, seen

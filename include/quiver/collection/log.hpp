@@ -73,15 +73,14 @@ template <std::predicate<DocId> Alive>
   Replayed out;
   out.memtable = std::make_shared<Memtable>(version.schema, DocId{version.next_doc_id});
   boost::unordered_flat_set<std::uint64_t> gone;
-  BoundRow bound;
+  WalRow row;
   for (const auto& batch : log.batches)
-    decode_wal_batch(
-        batch.payload, version.schema, path, batch.offset,
-        [&](DocId id, const Document& document) {
-          if (id != out.memtable->doc_id(out.memtable->rows()) || out.memtable->rows() >= Memtable::max_rows)
-            fail(Errc::corruption, path, batch.offset, "document " + std::to_string(id.value) + " is out of order in the log");
-          bind_document(version.schema, document, bound);
-          out.memtable->append(document.key(), fingerprint(document.key()), bound);
+    decode_wal_rows(
+        batch.payload, version.schema, path, batch.offset, row,
+        [&](const WalRow& put) {
+          if (put.id() != out.memtable->doc_id(out.memtable->rows()) || out.memtable->rows() >= Memtable::max_rows)
+            fail(Errc::corruption, path, batch.offset, "document " + std::to_string(put.id().value) + " is out of order in the log");
+          out.memtable->append(put.key(), fingerprint(put.key()), put.bound());
         },
         [&](DocId id) {
           if (id >= out.memtable->doc_id(out.memtable->rows()))

@@ -6,7 +6,6 @@
 #include <quiver/collection/flush.hpp>
 #include <quiver/core/version.hpp>
 
-#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -93,7 +92,7 @@ class CollectionState {
     if constexpr (WritableStoragePolicy<P>) {
       if (ticket != 0)
         commits_.wait(ticket, [this] {
-          sync_log();
+          log_->sync();
           // Whoever is writing now says it in the next record.
           if (const std::unique_lock guard(write_mutex_, std::try_to_lock); guard) log_->mark();
         });
@@ -130,7 +129,7 @@ class CollectionState {
       }
     };
     try {
-      if (writable_ && !poisoned_) flush_locked();
+      if (writable_ && !poisoned()) flush_locked();
     } catch (...) {
       release();
       throw;
@@ -143,8 +142,10 @@ class CollectionState {
   void check_writable() const {
     (void)view();
     if (!writable_) fail(Errc::read_only, store_->path(), "the collection was opened for reading");
-    if (poisoned_) fail(Errc::io_error, store_->path(), "an earlier write failed while it was published; close the collection and open it again");
+    if (poisoned()) fail(Errc::io_error, store_->path(), "an earlier write failed while it was published; close the collection and open it again");
   }
+  /// A sync fails beside the writer, which therefore cannot take that back when it sets poisoned_ to false.
+  [[nodiscard]] bool poisoned() const { return poisoned_ || commits_.failed(); }
   void show(ViewPointer next) {
     tip_ = next;
     commits_.show(std::move(next));
@@ -175,17 +176,6 @@ class CollectionState {
     tip_ = std::move(next);
     return ticket;
   }
-  void sync_log() {
-    if constexpr (WritableStoragePolicy<P>) {
-      try {
-        log_->sync();
-      } catch (...) {
-        poisoned_ = true;
-        throw;
-      }
-    }
-  }
-
   /// The first write of an open makes a log of its own and a manifest that names it: nobody appends to another's.
   void ensure_log() {
     if constexpr (WritableStoragePolicy<P>) {
@@ -205,7 +195,7 @@ class CollectionState {
 
   void flush_locked() {
     if constexpr (WritableStoragePolicy<P>) {
-      if (log_) commits_.drain([this] { sync_log(); });
+      if (log_) commits_.drain([this] { log_->sync(); });
       const auto before = tip_->version_pointer();
       const auto& now = tip_->rows();
       if (now.memtable_rows() == 0 && now.deleted() == before->manifest.deletes.count) return;
@@ -288,7 +278,7 @@ class CollectionState {
   Durability durability_;
   NextNumbers numbers_;
   bool writable_, pinned_;
-  std::atomic<bool> poisoned_ = false;
+  bool poisoned_ = false;  // by the writer, under its lock
   std::mutex write_mutex_;
   std::shared_ptr<Memtable> memtable_;
   ViewPointer tip_;  // with the batches that are written and not seen yet; the writer's

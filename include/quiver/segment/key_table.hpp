@@ -38,7 +38,6 @@ class KeyTable {
   }
   /// Takes back the rows entered last, down to `rows` of them. Newest first, so every probe chain is left as it was before they came.
   void truncate(std::uint64_t rows) {
-    truncations_.fetch_add(1, std::memory_order_release);
     const Table& table = *current_.load(std::memory_order_relaxed);
     for (; fingerprints_.size() > rows; fingerprints_.pop_back()) {
       const auto fingerprint = fingerprints_.back();
@@ -46,6 +45,8 @@ class KeyTable {
       const std::uint64_t older = older_[fingerprints_.size() - 1].load(std::memory_order_relaxed);
       table.slots[at].store(older == 0 ? 0 : (fingerprint >> 32 << 32) | older, std::memory_order_release);
     }
+    // Behind the slots, before a row is entered again: who counts it from the start sees no row that was taken back, who does not looks again.
+    truncations_.fetch_add(1, std::memory_order_release);
   }
 
  private:
@@ -69,8 +70,10 @@ class KeyTable {
   /// The slot of exactly this fingerprint, or the free one where it belongs. The writer's: it knows the whole fingerprint of each row.
   [[nodiscard]] std::uint64_t place(const Table& table, std::uint64_t fingerprint) const {
     for (std::uint64_t at = fingerprint & table.mask;; at = (at + 1) & table.mask) {
-      const auto newest = table.slots[at].load(std::memory_order_relaxed) & 0xFFFFFFFFu;
-      if (newest == 0 || fingerprints_[newest - 1] == fingerprint) return at;
+      const auto slot = table.slots[at].load(std::memory_order_relaxed);
+      if (slot == 0) return at;
+      // The half that is at hand tells nearly all others apart, and saves the walk to their fingerprints.
+      if ((slot ^ fingerprint) >> 32 == 0 && fingerprints_[(slot & 0xFFFFFFFFu) - 1] == fingerprint) return at;
     }
   }
   static void enter(const Table& table, std::uint64_t at, std::uint64_t fingerprint, std::uint64_t row) {
