@@ -28,13 +28,13 @@ struct Acknowledged {
   int issued = 0;
 };
 
-/// create, then three times: insert, flush. Stops at the first error, which must be typed.
+/// create, then twice: insert, flush. Stops at the first error, which must be typed.
 Acknowledged run(const std::filesystem::path& path, std::string& failure) {
   Acknowledged done;
   try {
     auto c = Collection<FaultyMMap>::create(path, tiny_schema());
     done.created = true;
-    for (int i = 0; i < 3; ++i) {
+    for (int i = 0; i < 2; ++i) {
       done.issued = i + 1;  // a batch whose sync fails may be there later
       c.insert(document(i));
       done.acknowledged = i + 1;
@@ -81,7 +81,8 @@ BOOST_AUTO_TEST_CASE(a_failure_of_any_call_is_a_typed_error_and_what_was_flushed
   std::size_t injections = 0;
   for (const int error : {EIO, ENOSPC, EDQUOT, EROFS, EINTR, 0 /* half the bytes, no error */}) {
     for (const bool for_ever : {false, true}) {
-      if (for_ever && (error == EINTR || error == 0)) continue;  // a call that is interrupted for ever never returns, in any program
+      // A call that is interrupted for ever never returns, in any program; and two kinds that stay are enough.
+      if (for_ever && error != EIO && error != ENOSPC) continue;
       for (std::size_t at = 1;; ++at) {
         const FreshFolder folder;
         std::string failure;
@@ -90,11 +91,11 @@ BOOST_AUTO_TEST_CASE(a_failure_of_any_call_is_a_typed_error_and_what_was_flushed
         const bool fired = Faulty::fired() != 0;
         Faulty::clear();
         if (!fired) {
-          BOOST_TEST(done.flushed == 3);
+          BOOST_TEST(done.flushed == 2);
           break;
         }
         ++injections;
-        if (error == EINTR || error == 0) BOOST_TEST(done.flushed == 3, "call " << at << " was not taken up again: " << failure);
+        if (error == EINTR || error == 0) BOOST_TEST(done.flushed == 2, "call " << at << " was not taken up again: " << failure);
         check_after(folder.path(), done,
                     "call " + std::to_string(at) + " fails with errno " + std::to_string(error) + (for_ever ? " for ever" : " once") + ": " + failure);
       }

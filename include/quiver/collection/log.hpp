@@ -103,6 +103,9 @@ class LogWriter {
   /// Of the last batch that was appended.
   [[nodiscard]] std::uint64_t sequence() const noexcept { return sequence_; }
 
+  /// Bytes so far.
+  [[nodiscard]] std::uint64_t size() const noexcept { return written_ + waiting_.size(); }
+
   /// Appends a batch as the next in sequence; one of Durability::none may wait for the next that is stronger. no_space: it was not appended, and the log
   /// goes on. io_error: nobody knows; no more writing.
   void append(ByteSpan payload, Durability durability) {

@@ -77,7 +77,7 @@ class CollectionState {
     const auto answer = [&] {
       const std::lock_guard guard(write_mutex_);
       check_writable();
-      if (memtable_->bytes() >= tip_->version().manifest.flush_bytes || memtable_->rows() + rows > Memtable::max_rows) flush_locked();
+      if (flush_is_due() || memtable_->rows() + rows > Memtable::max_rows) flush_locked();
       const auto before = tip_;
       WriteBatch<P> batch(*before, *memtable_, record_);
       try {
@@ -146,6 +146,15 @@ class CollectionState {
   }
   /// A sync fails beside the writer, which therefore cannot take that back when it sets poisoned_ to false.
   [[nodiscard]] bool poisoned() const { return poisoned_ || commits_.failed(); }
+  /// By what is in memory, or by a log that deletes alone made long.
+  [[nodiscard]] bool flush_is_due() const {
+    const auto limit = tip_->version().manifest.flush_bytes;
+    if (memtable_->bytes() >= limit) return true;
+    if constexpr (WritableStoragePolicy<P>) {
+      if (log_) return log_->size() / 2 >= std::max<std::uint64_t>(limit, 64 * 1024);
+    }
+    return false;
+  }
   void show(ViewPointer next) {
     tip_ = next;
     commits_.show(std::move(next));
