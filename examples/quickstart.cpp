@@ -20,7 +20,7 @@ int main() try {
     movies.insert(
         {Document{"tt0068646", {{"title", "The Godfather"}, {"year", 1972}, {"genres", {"Crime", "Drama"}}, {"embedding", {0.7f, 0.6f, 0.1f, 0.0f}}}},
          Document{"tt0133093", {{"title", "The Matrix"}, {"year", 1999}, {"genres", {"Action", "Sci-Fi"}}, {"embedding", {0.0f, 0.2f, 0.9f, 0.4f}}}}});
-    movies.flush();  // from here on the documents survive whatever happens to the process or the machine
+    movies.update("tt0068646", {{"rating", 9.2}});  // a write that returned survives whatever happens to the process or the machine
   }
 
   // The same files under another backend: the whole store in memory, read only.

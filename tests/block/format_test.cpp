@@ -34,6 +34,11 @@ std::optional<std::uint64_t> refused_at(ByteSpan bytes) {
 
 BOOST_AUTO_TEST_SUITE(block_format)
 
+BOOST_AUTO_TEST_CASE(each_kind_of_block_file_keeps_its_number_and_its_name) {
+  const std::vector<std::string_view> names{"unknown", "scalar", "unknown", "vector_index", "unknown", "id_run", "deletes", "unknown"};
+  for (std::size_t number = 0; number < names.size(); ++number) BOOST_TEST(to_string(static_cast<BlockKind>(number)) == names[number], number);
+}
+
 BOOST_AUTO_TEST_CASE(a_directory_is_read_as_it_was_written) {
   const std::string longest(section_name_size, 'n');
   const auto sections = parse_directory(directory({{"a", 0, 10}, {"b", 64, 0}, {"c", 64, 64}, {longest, 960, 64}}), data_length, path);

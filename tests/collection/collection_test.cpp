@@ -322,7 +322,8 @@ BOOST_AUTO_TEST_CASE(a_full_memtable_is_flushed_by_the_next_batch) {
   BOOST_TEST(stats.bytes.vector_index > 0u);
   BOOST_TEST(stats.bytes.ids > 0u);
   BOOST_TEST(stats.bytes.manifests > 0u);
-  BOOST_TEST(stats.bytes.total == stats.bytes.scalar + stats.bytes.vector_index + stats.bytes.ids + stats.bytes.manifests);
+  BOOST_TEST(stats.bytes.total == stats.bytes.scalar + stats.bytes.vector_index + stats.bytes.ids + stats.bytes.wal + stats.bytes.manifests);
+  BOOST_TEST(stats.bytes.wal > 0u);
   const auto segments = c.segments();
   BOOST_TEST(segments[0].sealed);
   BOOST_TEST(segments[0].rows == 4u);

@@ -61,6 +61,13 @@ struct Sample {
   std::string answer;
 };
 
+/// Where the zeros begin that a log was given room with, but for the first 64, which a record's header would reach; the end of any other file. Of these one
+/// place in 61 is damaged: they are all alike, and most of the bytes.
+std::size_t padding_of(const std::string& name, const std::string& bytes) {
+  if (!name.starts_with("wal-")) return bytes.size();
+  return std::min(bytes.size(), bytes.find_last_not_of('\0') + 1 + 64);
+}
+
 /// What QUIVER_SWEEP asks for: "2/3" is every third damage, from the second on, of all bits and all lengths; so that several processes share a whole sweep.
 /// Without it `make test` stays short with a part of the bits and lengths.
 class Sweep {
@@ -136,8 +143,10 @@ BOOST_AUTO_TEST_CASE(every_flipped_bit_of_every_file_is_reported_or_does_not_mat
   Sweep sweep;
   std::size_t flips = 0;
   for (const auto& [name, bytes] : sample.files) {
+    const auto padding = padding_of(name, bytes);
     for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
       const auto at = bit / 8;
+      if (at >= padding && bit % (61 * 8) != at % 8) continue;
       // Of each byte one bit, another one in each stretch of eight, so that all are met; every one of them in a whole sweep.
       if (!sweep.whole() && bit % 8 != (at * 5 + at / 8) % 8) continue;
       if (!sweep.mine()) continue;
@@ -160,7 +169,8 @@ BOOST_AUTO_TEST_CASE(every_truncation_is_reported) {
   for (const auto& [name, bytes] : sample.files) {
     if (bytes.empty()) continue;
     // In the middle of a file every 61st length; every one in a whole sweep.
-    for (std::size_t length = 0; length < bytes.size(); length += sweep.whole() || length < 64 || bytes.size() - length < 130 ? 1 : 61) {
+    const auto padding = padding_of(name, bytes);
+    for (std::size_t length = 0; length < bytes.size(); length += length < padding && (sweep.whole() || length < 64 || padding - length < 130) ? 1 : 61) {
       if (!sweep.mine()) continue;
       ++cuts;
       write_file(sample.path() / name, bytes.substr(0, length));
@@ -259,7 +269,7 @@ BOOST_AUTO_TEST_CASE(a_newer_format_is_refused_as_a_version_mismatch) {
   const Sample sample;
   const auto newest = std::string("MANIFEST_00000000000003");
   auto bytes = sample.files.at(newest);
-  bytes[8] = 2;  // the frame's format version
+  bytes[8] = static_cast<char>(detail::manifest_format_version + 1);  // the frame's format version
   const auto seed = detail::checksum(detail::as_bytes(std::string_view(bytes).substr(0, detail::manifest_frame_size - 8)), 0);
   const auto sum = detail::checksum(detail::as_bytes(std::string_view(bytes).substr(detail::manifest_frame_size)), seed);
   for (std::size_t i = 0; i < 8; ++i) bytes[detail::manifest_frame_size - 8 + i] = static_cast<char>(sum >> (8 * i));

@@ -89,7 +89,13 @@ template <class C>
   return out;
 }
 
-/// Rows with keys that were never used before; texts from none over eight bytes to some thousand, so that files straddle sectors and chunks.
+/// Takes a key's row out of a state; whether it was there.
+inline bool take_out(State& state, const std::string& key) {
+  return std::erase_if(state, [&](const Row& row) { return row.key == key; }) != 0;
+}
+
+/// Rows with keys that were never used before, or with some that were; texts from none over eight bytes to some thousand, so that files straddle sectors and
+/// chunks.
 class RowSource {
  public:
   explicit RowSource(std::uint64_t seed) : random_(seed) {}
@@ -97,6 +103,21 @@ class RowSource {
     State out(1 + random_() % 3);
     for (auto& row : out) row = next(big && &row == &out.front());
     return out;
+  }
+
+  /// For an upsert: a new key, and two that were used, whether they are there or not; perhaps the same twice.
+  [[nodiscard]] State replacements() {
+    State out{next(false), next(false), next(false)};
+    for (std::size_t i = 1; i < out.size(); ++i) out[i].key = used_key();
+    return out;
+  }
+  [[nodiscard]] std::string used_key() { return "k" + std::to_string(1 + random_() % used_); }
+  [[nodiscard]] std::size_t below(std::size_t n) { return random_() % n; }
+  [[nodiscard]] Row like(Row row) {
+    auto other = next(false);
+    row.text = std::move(other.text);
+    row.number = other.number;
+    return row;
   }
 
  private:

@@ -61,12 +61,11 @@ class Oracle {
     const Row tail{"tail", "of the story", 7, {1, 2}};
     after.push_back(tail);
     c.insert(document_of(tail));
-    c.flush();
     const auto log = RecordingFileSystem::log();
     RecordingFileSystem::mount(disk_after(disk, log, durable_fates(durable_at(log), log.size())));
     stage_ = "open after writing on and another crash";
     if (digest_of_collection(RecordedCollection::open(crash_path, {.mode = OpenMode::read_only})) != digest_of(after))
-      return complain("what was flushed after the recovery is lost, or more");
+      return complain("what was written after the recovery is lost, or more");
   }
 
   struct Seen {

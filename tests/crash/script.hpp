@@ -15,9 +15,10 @@ namespace quiver::test {
 
 inline const std::filesystem::path crash_path = "/store";
 
-/// b: a batch. B: a batch with a long text. f: flush. x: close and open again. k: the process is killed and a new one opens. r: a reader opens beside the
-/// writer.
-inline constexpr std::string_view crash_letters = "bBfxkr";
+/// b: a batch, buffered. s: a batch, synced. S: the same with a long text. n: a batch that nothing saves. u: an upsert, synced, of keys that are there and that
+/// are not. d: documents are erased, synced. p: some fields of one are updated, buffered. f: flush. x: close and open again. k: the process is killed and a new
+/// one opens. r: a reader opens beside the writer.
+inline constexpr std::string_view crash_letters = "bsSnudpfxkr";
 
 /// A script, run once. `states[j]` is what must be there if batch j is the last that survived; -1 stands for a collection that does not exist yet.
 class ScriptRun {
@@ -93,22 +94,51 @@ class ScriptRun {
     }
   }
   void acknowledged() {
-    window_.least = window_.most;
+    window_.least = survives_kill_ = window_.most;
     mark();
   }
   void step(char letter) {
     switch (letter) {
       case 'b':
-      case 'B': {
-        const auto batch = rows_.batch(letter == 'B');
-        states_.push_back(states_.back());
-        states_.back().insert(states_.back().end(), batch.begin(), batch.end());
-        digests_.push_back(digest_of(states_.back()));
-        ++window_.most;
-        mark();
-        std::vector<Document> documents;
-        for (const auto& row : batch) documents.push_back(document_of(row));
-        collection_->insert(std::span<const Document>(documents));
+      case 's':
+      case 'S':
+      case 'n': {
+        const auto batch = rows_.batch(letter == 'S');
+        auto after = states_.back();
+        after.insert(after.end(), batch.begin(), batch.end());
+        const auto durability = letter == 'b' ? Durability::buffered : letter == 'n' ? Durability::none : Durability::sync;
+        write(std::move(after), durability, [&] { collection_->insert(documents_of(batch), {.durability = durability}); });
+        break;
+      }
+      case 'u': {
+        const auto batch = rows_.replacements();
+        auto after = states_.back();
+        for (const auto& row : batch) {
+          take_out(after, row.key);
+          after.push_back(row);
+        }
+        write(std::move(after), Durability::sync, [&] { collection_->upsert(documents_of(batch)); });
+        break;
+      }
+      case 'd': {
+        if (states_.back().empty()) break;
+        auto after = states_.back();
+        const Strings keys{after[rows_.below(after.size())].key, rows_.used_key()};
+        std::size_t gone = 0, erased = 0;
+        for (const auto& key : keys) gone += take_out(after, key) ? 1 : 0;
+        write(std::move(after), Durability::sync, [&] { erased = collection_->erase(keys); });
+        if (erased != gone) throw std::runtime_error("erase counts " + std::to_string(erased) + ", there were " + std::to_string(gone));
+        break;
+      }
+      case 'p': {
+        if (states_.back().empty()) break;
+        auto after = states_.back();
+        const auto row = rows_.like(after[rows_.below(after.size())]);
+        take_out(after, row.key);
+        after.push_back(row);
+        const std::vector<NamedValue> fields{{"number", row.number}, {"text", row.text ? Value(*row.text) : Value(nullptr)}};
+        write(std::move(after), Durability::buffered,
+              [&] { (void)collection_->update(row.key, std::span<const NamedValue>(fields), {.durability = Durability::buffered}); });
         break;
       }
       case 'f':
@@ -130,6 +160,23 @@ class ScriptRun {
         throw std::invalid_argument(std::string("'") + letter + "' is no letter of a script; there are " + std::string(crash_letters));
     }
   }
+  /// A batch that leads to `after`.
+  template <class Call>
+  void write(State after, Durability durability, Call&& call) {
+    states_.push_back(std::move(after));
+    digests_.push_back(digest_of(states_.back()));
+    ++window_.most;
+    mark();
+    call();
+    // A stronger batch carries the weaker ones before it along.
+    if (durability == Durability::sync) acknowledged();
+    if (durability != Durability::none) survives_kill_ = window_.most;
+  }
+  static std::vector<Document> documents_of(const State& batch) {
+    std::vector<Document> documents;
+    for (const auto& row : batch) documents.push_back(document_of(row));
+    return documents;
+  }
   void reopen_after_kill() {
     RecordingFileSystem::kill();
     collection_.reset();
@@ -140,17 +187,18 @@ class ScriptRun {
       collection_ = std::make_unique<RecordedCollection>(RecordedCollection::create(crash_path, crash_schema()));
     }
     const auto last = legal_batch(digest_of_collection(*collection_));
-    if (last < 0) throw std::runtime_error("a killed process left something that was never there, or lost what was acknowledged");
+    if (last < 0 || last < survives_kill_) throw std::runtime_error("a killed process left something that was never there, or lost what was acknowledged");
     states_.resize(static_cast<std::size_t>(last) + 1);
     digests_.resize(states_.size());
     // What an open that may write has served is durable.
     window_ = {last, last};
+    survives_kill_ = last;
     mark();
   }
   void read_beside() {
     const auto before = RecordingFileSystem::log_size();
     const auto found = digest_of_collection(RecordedCollection::open(crash_path, {.mode = OpenMode::read_only}));
-    if (legal_batch(found) < 0) throw std::runtime_error("a reader beside the writer sees something that was never there");
+    if (legal_batch(found) < survives_kill_) throw std::runtime_error("a reader beside the writer sees something that was never there");
     if (RecordingFileSystem::log_size() != before) throw std::runtime_error("a reader wrote");
   }
   /// The last batch after which a collection of this digest may be left now; -1: none.
@@ -167,6 +215,7 @@ class ScriptRun {
   std::vector<State> states_;
   std::vector<std::string> digests_;
   Window window_;
+  long survives_kill_ = -1;  // the last batch that the system has
   std::vector<std::pair<std::size_t, Window>> marks_;
   std::unique_ptr<RecordedCollection> collection_;
   std::vector<Op> log_;

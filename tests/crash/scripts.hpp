@@ -10,7 +10,8 @@ namespace quiver::test {
 
 /// Scripts that take the engine through what it can do; every bug that is found adds the one that shows it.
 [[nodiscard]] inline const Strings& kept_scripts() {
-  static const Strings all{"bf", "bbfBf", "bfkbf", "Bxbf", "bfbfbfbf", "bkbfrk", "xfbBfx"};
+  static const Strings all{"s",      "sbs",   "bf", "sbfS", "nbns",  "bfksf", "Sxbf",    "sfbfsfbf", "bkbfrk",
+                           "xfbSfx", "skbks", "su", "sfd",  "sfudf", "bpkdf", "sfdkufx", "nufpnd"};
   return all;
 }
 
@@ -32,7 +33,8 @@ namespace quiver::test {
   return script;
 }
 
-inline constexpr std::array<const char*, sync_sites> sync_site_names{"draft_data", "published_name", "found_names", "store_folder_entry"};
+inline constexpr std::array<const char*, sync_sites> sync_site_names{"draft_data", "published_name", "found_names", "store_folder_entry",
+                                                                     "log_begin",  "log_name",       "log_data"};
 
 /// The first script that finds something wrong while `site` syncs nothing; empty if none does.
 [[nodiscard]] inline std::string killer_of(SyncSite site) {

@@ -3,6 +3,7 @@
 #include <quiver/manifest/codec.hpp>
 
 #include "fuzz/accepted.hpp"
+#include "support/raw_manifest.hpp"
 #include "support/versions.hpp"
 
 #include <cstdio>
@@ -24,7 +25,9 @@ using namespace quiver::detail;
 
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t max_size, unsigned int seed) {
   if (size < manifest_frame_size) {
-    const auto sample = encode_version(seed % 2 == 0 ? test::small_version() : test::large_version());
+    const bool small = seed % 2 == 0;
+    const auto sample = seed / 2 % 2 == 0 ? test::raw_manifest(small ? test::small_version() : test::large_version(), 1)
+                                          : encode_version(small ? test::small_logged_version() : test::large_logged_version());
     if (sample.size() > max_size) return LLVMFuzzerMutate(data, size, max_size);
     std::memcpy(data, sample.data(), sample.size());
     size = sample.size();
@@ -39,7 +42,8 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
   }
   auto* bytes = reinterpret_cast<std::byte*>(data);
   store(bytes, manifest_magic);
-  store(bytes + 8, manifest_format_version);
+  // An input of format 1 stays one.
+  if (load<std::uint32_t>(bytes + 8) != 1) store(bytes + 8, manifest_format_version);
   store<std::uint32_t>(bytes + 20, 0);
   store<std::uint64_t>(bytes + 24, size - manifest_frame_size);
   store(bytes + 32, manifest_checksum({bytes, size}));
@@ -52,12 +56,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     const auto version = decode_version(bytes, path);
     fuzz::accepted();
-    // What was read is sound, and is written as it was read: all but the checksum, which this build may not have looked at.
+    // What was read is sound, and is written as it was read: all but the checksum, which this build may not have looked at. encode_version writes format 2;
+    // what came in format 1 comes back from those bytes as the same version.
     if (!find_fault(version).empty()) broken("a version was read that is not sound");
+    const auto format = load<std::uint32_t>(&bytes[8]);
     auto again = encode_version(version);
+    if (format == 1) {
+      if (decode_version(again, path) != version) broken("a version of format 1 is another in format 2");
+      again = test::raw_manifest(version, 1);
+    }
     if (again.size() != size) broken("a version is written in another length than it was read");
     std::memcpy(&again[32], data + 32, 8);
-    std::memcpy(&again[8], data + 8, 4);
     if (std::memcmp(again.data(), data, size) != 0) broken("a version is written in other bytes than it was read");
   } catch (const Error& e) {
     if (e.code() != Errc::corruption && e.code() != Errc::version_mismatch) broken(e.what());

@@ -2,6 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "support/raw_manifest.hpp"
 #include "support/versions.hpp"
 
 #include <functional>
@@ -9,10 +10,12 @@
 
 using namespace quiver;
 using namespace quiver::detail;
+using test::raw_manifest;
+using test::reframed;
 
 namespace {
 
-const std::filesystem::path path = "store/MANIFEST_00000000000002";
+const std::filesystem::path path = "store/MANIFEST_00000000000003";
 
 struct Outcome {
   Errc code = Errc::none;
@@ -36,45 +39,16 @@ void expect(ByteSpan bytes, Errc code, const std::string& what) {
   BOOST_TEST(found.has_offset, what);
 }
 
-// Length and checksum as they would be if a writer had meant these bytes.
-Bytes reframed(Bytes bytes) {
-  store<std::uint64_t>(&bytes[24], bytes.size() - manifest_frame_size);
-  store(&bytes[32], manifest_checksum(bytes));
-  return bytes;
-}
-
-// The manifest of a version that encode_version would refuse: the fault is put in between the check and the bytes.
-Bytes encode_unchecked(const Version& version) {
-  std::vector<FieldRecord> fields;
-  for (const auto& f : version.schema.fields()) fields.push_back({f.name(), f.type(), f.is_nullable(), f.is_indexed()});
-  std::vector<VectorRecord> vectors;
-  for (const auto& f : version.schema.vectors()) vectors.push_back({f.name(), static_cast<std::uint32_t>(f.dimension()), f.metric()});
-  ByteOutputArchive out;
-  transfer(out, version, fields, vectors);
-  auto bytes = encode_version(test::small_version());
-  bytes.resize(manifest_frame_size);
-  append(bytes, ByteSpan(out.take()));
-  return reframed(std::move(bytes));
-}
-
 void expect_refused(const std::string& what, const std::function<void(Version&)>& spoil) {
-  auto version = test::large_version();
-  version.number = 2;  // as in the path
-  version.parent = 1;
-  version.retained = {{1, 0, 100}};
+  auto version = test::large_logged_version();
+  version.number = 3;  // as in the path
+  version.parent = 2;
+  version.retained = {{1, 0, 100, false}, {2, 0, 100, true}};
   BOOST_REQUIRE(find_fault(version).empty());
   spoil(version);
   BOOST_TEST(!find_fault(version).empty(), what);
-  expect(encode_unchecked(version), Errc::corruption, what);
+  expect(raw_manifest(version), Errc::corruption, what);
   BOOST_CHECK_EXCEPTION(static_cast<void>(encode_version(version)), Error, [](const Error& e) { return e.code() == Errc::invalid_argument; });
-}
-
-bool same(const Version& a, const Version& b) {
-  return a.number == b.number && a.parent == b.parent && a.store_id == b.store_id && a.time == b.time && a.schema == b.schema && a.segments == b.segments &&
-         a.id_runs == b.id_runs && a.next_doc_id == b.next_doc_id && a.next_segment == b.next_segment && a.next_block == b.next_block &&
-         a.next_run == b.next_run && a.documents == b.documents && a.flush_bytes == b.flush_bytes && a.segment_rows == b.segment_rows &&
-         a.retain_versions == b.retain_versions && a.retain_age_seconds == b.retain_age_seconds && a.preferred_policy == b.preferred_policy &&
-         a.library_version == b.library_version && a.retained == b.retained && a.features == b.features;
 }
 
 }  // namespace
@@ -84,28 +58,64 @@ BOOST_AUTO_TEST_SUITE(codec)
 BOOST_AUTO_TEST_CASE(a_version_comes_back_as_it_was) {
   Version empty;
   empty.store_id = {1, 0};
-  for (const auto& version : {empty, test::small_version(), test::large_version()}) {
+  for (const auto& version : {empty, test::small_version(), test::large_version(), test::small_logged_version(), test::large_logged_version()}) {
     const auto bytes = encode_version(version);
+    BOOST_TEST((raw_manifest(version) == bytes));
     const auto back = decode_version(bytes, {});
-    BOOST_TEST(same(version, back));
+    BOOST_TEST((version == back));
     BOOST_TEST((encode_version(back) == bytes));
   }
 }
 
+BOOST_AUTO_TEST_CASE(each_field_of_format_2_comes_back_by_itself) {
+  const auto comes_back = [](const std::string& what, const std::function<void(Version&)>& change) {
+    auto base = test::small_version();
+    base.number = 5;
+    base.retained = {{1, 0, 0, false}, {2, 0, 0, false}, {4, 0, 0, false}};
+    auto version = base;
+    change(version);
+    BOOST_TEST((version != base), what);
+    BOOST_REQUIRE_MESSAGE(find_fault(version).empty(), what << ": " << find_fault(version));
+    const auto bytes = encode_version(version);
+    BOOST_TEST((bytes != encode_version(base)), what);
+    BOOST_TEST((decode_version(bytes, {}) == version), what);
+  };
+  comes_back("a log", [](Version& v) { v.log = {7, {8, 9}}; });
+  comes_back("a log whose id has a low half only", [](Version& v) { v.log = {~std::uint64_t{0}, {8, 0}}; });
+  comes_back("a log whose id has a high half only", [](Version& v) { v.log = {1, {0, 9}}; });
+  comes_back("the last sequence", [](Version& v) { v.last_sequence = ~std::uint64_t{0}; });
+  comes_back("buffered", [](Version& v) { v.durability = Durability::buffered; });
+  comes_back("no durability", [](Version& v) { v.durability = Durability::none; });
+  comes_back("continues", [](Version& v) { v.continues = true; });
+  comes_back("a retained version that continues", [](Version& v) { v.retained[1].continues = true; });
+  comes_back("all retained versions but the first continue", [](Version& v) { v.retained = {{2, 0, 0, true}, {3, 0, 0, true}, {4, 0, 0, true}}; });
+  comes_back("deletes", [](Version& v) {
+    v.deletes = {test::file_ref("deletes-000005", 77, 88), 2};
+    v.next_deletes = 6;
+    v.documents = 1;
+  });
+  comes_back("all documents deleted", [](Version& v) {
+    v.deletes = {test::file_ref("deletes-000000", 77, 88), 3};
+    v.documents = 0;
+  });
+  comes_back("deletes of no document", [](Version& v) { v.deletes = {test::file_ref("deletes-000000", 77, 88), 0}; });
+  comes_back("the next number of deletes", [](Version& v) { v.next_deletes = 0; });
+}
+
 BOOST_AUTO_TEST_CASE(every_truncation_is_corruption_with_path_and_offset) {
-  const auto bytes = encode_version(test::small_version());
+  const auto bytes = encode_version(test::small_logged_version());
   for (std::size_t length = 0; length < bytes.size(); ++length) expect(ByteSpan(bytes).first(length), Errc::corruption, "length " + std::to_string(length));
   BOOST_TEST((outcome(bytes).code == Errc::none));
 }
 
 BOOST_AUTO_TEST_CASE(every_truncation_under_a_valid_checksum_is_corruption) {
-  const auto bytes = encode_version(test::small_version());
+  const auto bytes = encode_version(test::small_logged_version());
   for (std::size_t length = manifest_frame_size; length < bytes.size(); ++length)
     expect(reframed(Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(length))), Errc::corruption, "length " + std::to_string(length));
 }
 
 BOOST_AUTO_TEST_CASE(every_flipped_bit_is_corruption) {
-  auto bytes = encode_version(test::small_version());
+  auto bytes = encode_version(test::small_logged_version());
   for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
     bytes[bit / 8] ^= std::byte{1} << (bit % 8);
     expect(bytes, Errc::corruption, "bit " + std::to_string(bit));
@@ -114,7 +124,7 @@ BOOST_AUTO_TEST_CASE(every_flipped_bit_is_corruption) {
 }
 
 BOOST_AUTO_TEST_CASE(a_flipped_bit_under_a_valid_checksum_is_read_or_refused_with_a_type) {
-  const auto bytes = encode_version(test::small_version());
+  const auto bytes = encode_version(test::small_logged_version());
   std::size_t read = 0;
   for (std::size_t bit = manifest_frame_size * 8; bit < bytes.size() * 8; ++bit) {
     auto damaged = bytes;
@@ -131,7 +141,7 @@ BOOST_AUTO_TEST_CASE(a_flipped_bit_under_a_valid_checksum_is_read_or_refused_wit
 }
 
 BOOST_AUTO_TEST_CASE(bytes_behind_the_end_are_corruption) {
-  auto bytes = encode_version(test::small_version());
+  auto bytes = encode_version(test::small_logged_version());
   bytes.push_back(std::byte{0});
   expect(bytes, Errc::corruption, "a byte behind the file's end");
   expect(reframed(bytes), Errc::corruption, "a byte behind the payload's end");
@@ -143,18 +153,18 @@ BOOST_AUTO_TEST_CASE(an_empty_file_and_zeros_are_corruption) {
 }
 
 BOOST_AUTO_TEST_CASE(a_newer_format_is_a_version_mismatch) {
-  auto bytes = encode_version(test::small_version());
+  auto bytes = encode_version(test::small_logged_version());
   store<std::uint32_t>(&bytes[8], manifest_format_version + 1);
-  expect(reframed(bytes), Errc::version_mismatch, "format version 2");
+  expect(reframed(bytes), Errc::version_mismatch, "a newer format version");
   // The payload of a newer format need not make sense to us.
   bytes.resize(manifest_frame_size + 3);
-  expect(reframed(bytes), Errc::version_mismatch, "format version 2 with another payload");
+  expect(reframed(bytes), Errc::version_mismatch, "a newer format version with another payload");
   store<std::uint32_t>(&bytes[8], 0);
   expect(reframed(bytes), Errc::corruption, "format version 0");
 }
 
 BOOST_AUTO_TEST_CASE(each_feature_mask_has_its_own_answer_to_an_unknown_bit) {
-  const auto bytes = encode_version(test::small_version());
+  const auto bytes = encode_version(test::small_logged_version());
   for (int bit = 0; bit < 32; ++bit) {
     auto changed = bytes;
     store<std::uint32_t>(&changed[20], std::uint32_t{1} << bit);
@@ -179,9 +189,9 @@ BOOST_AUTO_TEST_CASE(each_feature_mask_has_its_own_answer_to_an_unknown_bit) {
 }
 
 BOOST_AUTO_TEST_CASE(a_manifest_under_another_number_is_corruption) {
-  const auto bytes = encode_version(test::small_version());
-  BOOST_TEST((outcome(bytes, "store/MANIFEST_00000000000003").code == Errc::corruption));
-  BOOST_TEST((outcome(bytes, "store/MANIFEST_00000000000002.tmp").code == Errc::none));
+  const auto bytes = encode_version(test::small_logged_version());
+  BOOST_TEST((outcome(bytes, "store/MANIFEST_00000000000004").code == Errc::corruption));
+  BOOST_TEST((outcome(bytes, "store/MANIFEST_00000000000003.tmp").code == Errc::none));
   BOOST_TEST((outcome(bytes, {}).code == Errc::none));
 }
 
@@ -237,17 +247,87 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_true_is_refused_under_a_valid_checksum_and_n
   expect_refused("an unsealed segment before the last", [](Version& v) { v.segments[0].sealed = false; });
 }
 
+BOOST_AUTO_TEST_CASE(a_log_that_cannot_be_is_refused) {
+  expect_refused("a log without an id", [](Version& v) { v.log.id = {}; });
+  expect_refused("a log without a number", [](Version& v) { v.log.number = 0; });
+  expect_refused("an unknown durability", [](Version& v) { v.durability = static_cast<Durability>(3); });
+  expect_refused("the last number of a durability", [](Version& v) { v.durability = static_cast<Durability>(255); });
+  expect_refused("a first version that continues", [](Version& v) {
+    v.parent = 0;
+    v.retained.clear();
+  });
+  expect_refused("a retained first version that continues", [](Version& v) { v.retained[0].continues = true; });
+}
+
+BOOST_AUTO_TEST_CASE(deletes_that_cannot_be_are_refused) {
+  for (const char* name : {"", "/etc/passwd", "deletes-31", "deletes-00003x", "../deletes-000031", "deletes-000031.tmp", "idmap-000031", "wal-000031", "LOCK"})
+    expect_refused("deletes named " + std::string(name), [name](Version& v) { v.deletes.file.name = name; });
+  expect_refused("deletes of the future", [](Version& v) { v.next_deletes = 1'000'031; });
+  expect_refused("deletes without an id", [](Version& v) { v.deletes.file.identity.id = {}; });
+  expect_refused("short deletes", [](Version& v) { v.deletes.file.identity.length = trailer_size + tail_frame_size - 1; });
+  expect_refused("the file id of a block", [](Version& v) { v.deletes.file.identity.id = v.segments[0].blocks[1].file.identity.id; });
+  expect_refused("a name and nothing else", [](Version& v) {
+    v.deletes.file.identity = {};
+    v.documents += std::exchange(v.deletes.count, 0);
+  });
+  expect_refused("everything but a name", [](Version& v) {
+    v.deletes.file.name.clear();
+    v.documents += std::exchange(v.deletes.count, 0);
+  });
+  expect_refused("deleted documents and no file", [](Version& v) { v.deletes.file = {}; });
+  expect_refused("one deleted too few", [](Version& v) { --v.deletes.count; });
+  expect_refused("one deleted too many", [](Version& v) { ++v.deletes.count; });
+  expect_refused("one document too many", [](Version& v) { ++v.documents; });
+  expect_refused("more deleted than there are", [](Version& v) {
+    v.deletes.count = 152;
+    v.documents = ~std::uint64_t{0};  // modulo 2^64 they add up
+  });
+}
+
+BOOST_AUTO_TEST_CASE(the_list_of_versions_that_continue_is_read_in_one_order_only) {
+  auto version = test::small_logged_version();
+  version.number = 9;
+  version.parent = 8;
+  version.retained = {{2, 0, 0, false}, {4, 0, 0, false}, {6, 0, 0, false}, {8, 0, 0, false}};
+  const auto read = [&](std::vector<std::uint64_t> continuing) {
+    auto lists = test::lists_of(version);
+    lists.continuing = std::move(continuing);
+    const auto bytes = raw_manifest(version, std::move(lists));
+    const auto found = outcome(bytes, "store/MANIFEST_00000000000009");
+    BOOST_TEST((found.code == Errc::none || (found.code == Errc::corruption && found.has_path && found.has_offset)));
+    if (found.code == Errc::none) BOOST_TEST((encode_version(decode_version(bytes, {})) == bytes));
+    return found.code == Errc::none;
+  };
+  BOOST_TEST(read({}));
+  BOOST_TEST(read({2}));
+  BOOST_TEST(read({8}));
+  BOOST_TEST(read({4, 6}));
+  BOOST_TEST(read({2, 4, 6, 8}));
+  BOOST_TEST(!read({3}), "not retained");
+  BOOST_TEST(!read({9}), "the version itself");
+  BOOST_TEST(!read({0}), "version 0");
+  BOOST_TEST(!read({2, 3}), "one of two not retained");
+  BOOST_TEST(!read({4, 2}), "out of order");
+  BOOST_TEST(!read({2, 2}), "twice");
+  BOOST_TEST(!read({8, 8}), "the last one twice");
+  BOOST_TEST(!read({2, 4, 6, 8, 8}), "more than are retained");
+}
+
+BOOST_AUTO_TEST_CASE(a_payload_of_one_format_under_the_number_of_the_other_is_corruption) {
+  for (const auto& version : {test::small_logged_version(), test::large_logged_version()})
+    for (const std::uint32_t format : {1u, 2u}) {
+      auto bytes = raw_manifest(version, format);
+      store<std::uint32_t>(&bytes[8], 3 - format);
+      BOOST_TEST((outcome(reframed(std::move(bytes)), {}).code == Errc::corruption));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(a_schema_that_cannot_be_is_refused) {
   const auto with = [](std::vector<FieldRecord> fields, std::vector<VectorRecord> vectors) {
     Version v;
-    v.number = 2;
+    v.number = 3;
     v.store_id = {1, 1};
-    ByteOutputArchive out;
-    transfer(out, v, fields, vectors);
-    auto bytes = encode_version(test::small_version());
-    bytes.resize(manifest_frame_size);
-    append(bytes, ByteSpan(out.take()));
-    return reframed(std::move(bytes));
+    return raw_manifest(v, {std::move(fields), std::move(vectors), {}});
   };
   BOOST_TEST((outcome(with({{"a", FieldType::bytes, false, false}}, {{"v", 65536, Metric::cosine}})).code == Errc::none));
   expect(with({{"a", FieldType::bytes, false, false}, {"a", FieldType::bytes, false, false}}, {}), Errc::corruption, "twice");
@@ -264,7 +344,7 @@ BOOST_AUTO_TEST_CASE(a_schema_that_cannot_be_is_refused) {
 BOOST_AUTO_TEST_CASE(random_bytes_in_a_valid_frame_are_corruption) {
   std::mt19937_64 random(20240817);
   for (int round = 0; round < 2000; ++round) {
-    auto bytes = encode_version(test::small_version());
+    auto bytes = encode_version(test::small_logged_version());
     bytes.resize(manifest_frame_size + random() % 300);
     for (std::size_t i = manifest_frame_size; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(random() % 4 == 0 ? random() : 0);
     expect(reframed(std::move(bytes)), Errc::corruption, "round " + std::to_string(round));

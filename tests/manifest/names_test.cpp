@@ -12,6 +12,8 @@ BOOST_AUTO_TEST_SUITE(names)
 BOOST_AUTO_TEST_CASE(names_are_padded_and_parse_back) {
   BOOST_TEST(manifest_name(42) == "MANIFEST_00000000000042");
   BOOST_TEST(run_name(9) == "idmap-000009");
+  BOOST_TEST(deletes_name(31) == "deletes-000031");
+  BOOST_TEST(log_name(12) == "wal-000012");
   BOOST_TEST(segment_folder(SegmentId{7}) == "seg-000007");
   BOOST_TEST(block_name({SegmentId{7}, 3, BlockType::scalar}) == "seg-000007/blk-000003.scalar");
   BOOST_TEST(block_name({SegmentId{7}, 3, BlockType::vector_index}) == "seg-000007/blk-000003.vector_index");
@@ -19,6 +21,8 @@ BOOST_AUTO_TEST_CASE(names_are_padded_and_parse_back) {
                                 std::numeric_limits<std::uint64_t>::max()}) {
     BOOST_TEST((parse_manifest_name(manifest_name(n)) == n));
     BOOST_TEST((parse_run_name(run_name(n)) == n));
+    BOOST_TEST((parse_deletes_name(deletes_name(n)) == n));
+    BOOST_TEST((parse_log_name(log_name(n)) == n));
     BOOST_TEST((parse_segment_folder(segment_folder(SegmentId{n})) == SegmentId{n}));
     for (const auto type : {BlockType::scalar, BlockType::vector_index}) {
       const BlockName name{SegmentId{n}, n, type};
@@ -34,6 +38,13 @@ BOOST_AUTO_TEST_CASE(what_is_not_exactly_our_pattern_is_not_ours) {
     BOOST_TEST(!parse_manifest_name(name), name);
   for (const char* name : {"idmap-", "idmap-9", "idmap-0000009", "idmap-00000a", "idmap-000009.tmp", "/idmap-000009", "../idmap-000009"})
     BOOST_TEST(!parse_run_name(name), name);
+  for (const char* name :
+       {"", "deletes-", "deletes-31", "deletes-0000031", "deletes-00003a", "deletes-000031.tmp", "/deletes-000031", "../deletes-000031", "Deletes-000031",
+        "deletes_000031", "deletes-000031 ", "delete-000031", "wal-000031", "idmap-000031", "deletes-99999999999999999999"})
+    BOOST_TEST(!parse_deletes_name(name), name);
+  for (const char* name : {"", "wal-", "wal-12", "wal-0000012", "wal-00001a", "wal-000012.tmp", "/wal-000012", "../wal-000012", "WAL-000012", "wal-000012.log",
+                           "wal-000012 ", "deletes-000012", "wal-99999999999999999999"})
+    BOOST_TEST(!parse_log_name(name), name);
   for (const char* name : {"seg-000007", "seg-000007/", "seg-000007/blk-000003", "seg-000007/blk-000003.", "seg-000007/blk-000003.scalars",
                            "seg-000007/blk-3.scalar", "seg-7/blk-000003.scalar", "seg-000007//blk-000003.scalar", "/seg-000007/blk-000003.scalar",
                            "seg-000007/../seg-000008/blk-000003.scalar", "../seg-000007/blk-000003.scalar", "seg-000007/blk-000003.scalar/..",
@@ -42,17 +53,25 @@ BOOST_AUTO_TEST_CASE(what_is_not_exactly_our_pattern_is_not_ours) {
   BOOST_TEST(!parse_block_name(std::string_view("seg-000007/blk-000003\0.scalar", 29)));
 }
 
+// What each kind of name is taken for: whether it is ours, whether a manifest names the file with its checksum, whether it is a draft.
+struct Kind {
+  bool own, data, temporary;
+  friend bool operator==(const Kind&, const Kind&) = default;
+};
+Kind kind_of(std::string_view name) { return {is_own_name(name), is_data_file_name(name), is_temporary_name(name)}; }
+
 BOOST_AUTO_TEST_CASE(own_names_are_told_from_foreign_ones) {
-  for (const char* name : {"LOCK", "MANIFEST_00000000000042", "MANIFEST_00000000000042.tmp", "idmap-000009", "idmap-000009.tmp", "seg-000007/blk-000003.scalar",
-                           "seg-000007/blk-000003.scalar.tmp", "seg-000007/blk-000003.vector_index"})
-    BOOST_TEST(is_own_name(name), name);
+  for (const char* name : {"seg-000007/blk-000003.scalar", "seg-000007/blk-000003.vector_index", "idmap-000009", "deletes-000031"})
+    BOOST_TEST((kind_of(name) == Kind{true, true, false}), name);
+  for (const char* name : {"LOCK", "MANIFEST_00000000000042", "wal-000012"}) BOOST_TEST((kind_of(name) == Kind{true, false, false}), name);
   for (const char* name :
-       {"", ".tmp", "notes.txt", "LOCK.tmp", "a.tmp", "seg-000007", "seg-000007/notes.txt", "MANIFEST_00000000000042.tmp.tmp", "MANIFEST_00000000000042.bak"})
-    BOOST_TEST(!is_own_name(name), name);
-  BOOST_TEST(is_temporary_name("idmap-000009.tmp"));
-  BOOST_TEST(!is_temporary_name("idmap-000009"));
-  BOOST_TEST(is_data_file_name("idmap-000009"));
-  BOOST_TEST(!is_data_file_name("MANIFEST_00000000000042"));
+       {"seg-000007/blk-000003.scalar.tmp", "seg-000007/blk-000003.vector_index.tmp", "idmap-000009.tmp", "deletes-000031.tmp", "MANIFEST_00000000000042.tmp"})
+    BOOST_TEST((kind_of(name) == Kind{true, false, true}), name);
+  // A log has no draft, so what bears such a name is not ours.
+  for (const char* name : {"wal-000012.tmp", "LOCK.tmp", "", ".tmp", "a.tmp", "notes.txt", "seg-000007", "seg-000007/notes.txt", "seg-000007/wal-000012",
+                           "seg-000007/deletes-000031", "MANIFEST_00000000000042.tmp.tmp", "deletes-000031.tmp.tmp", "MANIFEST_00000000000042.bak",
+                           "deletes-000031.bak", "wal-000012.bak", "deletes-31", "wal-12"})
+    BOOST_TEST((kind_of(name) == Kind{false, false, false}), name);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

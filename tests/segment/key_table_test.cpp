@@ -3,6 +3,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <random>
+#include <utility>
 
 using quiver::detail::KeyTable;
 
@@ -69,6 +70,68 @@ BOOST_AUTO_TEST_CASE(taking_back_leaves_the_table_as_it_was) {
     for (std::size_t i = 0; i < before; ++i) wrong += model.find(model.prints[i]) != i ? 1 : 0;
     BOOST_REQUIRE(wrong == 0u);
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_key_that_is_written_often_costs_one_look_each_time) {
+  KeyTable table;
+  std::uint64_t looks = 0, wrong = 0;
+  const auto newest = [&](std::uint64_t print, std::uint64_t row) { wrong += table.find(print, [&](std::uint64_t) { return ++looks, true; }) != row ? 1 : 0; };
+  constexpr std::uint64_t times = 300'000;
+  for (std::uint64_t row = 0; row < times; ++row) {
+    table.insert(77, row);
+    newest(77, row);
+  }
+  // Neighbours in the table, and the other half of one fingerprint.
+  for (std::uint64_t print = 78; print < 200; ++print) table.insert(print, times + print - 78);
+  for (std::uint64_t print = 78; print < 200; ++print) newest(print, times + print - 78);
+  newest(77, times - 1);
+  BOOST_TEST(wrong == 0u);
+  BOOST_TEST(looks == times + 123);
+  BOOST_TEST(table.find(77 + (std::uint64_t{1} << 32), [](std::uint64_t) { return true; }) == nowhere);
+}
+
+BOOST_AUTO_TEST_CASE(chains_are_kept_by_growth_and_restored_by_truncate) {
+  constexpr std::uint64_t prints = 97;
+  KeyTable table;
+  // Few fingerprints, two keys under each; upper halves are equal in threes, so that a slot may look like another's.
+  const auto print = [](std::uint64_t i) { return (i % prints / 3 << 32) | (i % prints * 5); };
+  const auto check = [&](std::uint64_t rows) {
+    std::size_t wrong = 0;
+    for (std::uint64_t i = 0; i < prints; ++i)
+      for (const std::uint64_t parity : {0u, 1u}) {
+        std::uint64_t expected = nowhere;
+        for (std::uint64_t row = i; row < rows; row += prints)
+          if (row % 2 == parity) expected = row;
+        wrong += table.find(print(i), [&](std::uint64_t row) { return row % prints == i && row % 2 == parity; }) != expected ? 1 : 0;
+      }
+    BOOST_TEST_REQUIRE(wrong == 0u, rows << " rows");
+  };
+  std::uint64_t rows = 0;
+  for (; rows < 5'000; ++rows) table.insert(print(rows), rows);  // grows several times
+  check(rows);
+  for (const std::uint64_t left : {4'999u, 2'600u, 1'000u, 98u, 97u, 50u, 0u}) {
+    table.truncate(rows = left);
+    check(rows);
+    for (std::uint64_t row = rows; row < rows + 300; ++row) table.insert(print(row * 7), row);
+    table.truncate(rows);
+    check(rows);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_row_that_is_taken_back_and_entered_again_while_someone_looks_hides_no_older_row) {
+  KeyTable table;
+  table.insert(1, 0);
+  table.insert(1, 1);  // of a batch that is not published, and fails
+  bool once = true;
+  const auto found = table.find(1, [&](std::uint64_t row) {
+    if (row == 0) return true;
+    if (std::exchange(once, false)) {
+      table.truncate(1);
+      table.insert(2, 1);
+    }
+    return false;
+  });
+  BOOST_TEST(found == 0u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

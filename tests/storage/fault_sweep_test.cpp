@@ -3,8 +3,7 @@
 #include <quiver/storage/file_read.hpp>
 #include <quiver/storage/memory.hpp>
 
-#include "support/faulty_file_system.hpp"
-#include "support/recording_file_system.hpp"
+#include "support/fault_sweep.hpp"
 #include "support/sample_file.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -62,23 +61,6 @@ void write_script(Progress& progress) {
   progress.published.erase("seg-000001/a");  // from here on it may be gone
   store.remove("seg-000001/a");
   BOOST_REQUIRE(store.list().size() == 7);
-}
-
-/// Runs `script` with the fault at call 1, 2 ... until it strikes no more; gives the number of injections.
-template <class Script>
-std::size_t sweep(int error, bool for_ever, Script&& script) {
-  std::size_t injections = 0;
-  for (std::size_t at = 1;; ++at) {
-    RecordingFileSystem::reset();
-    RecordingFileSystem::make_folder("/stores");
-    Faulty::plan({.at = at, .error = error, .for_ever = for_ever});
-    script(at);
-    const auto fired = Faulty::fired();
-    if (fired == 0 && Faulty::calls() < at) break;
-    injections += fired > 0;
-  }
-  Faulty::clear();
-  return injections;
 }
 
 }  // namespace

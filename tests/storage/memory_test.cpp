@@ -77,6 +77,20 @@ BOOST_AUTO_TEST_CASE(a_volatile_store_keeps_the_rules_of_any_other) {
   BOOST_TEST((code_of([&] { static_cast<void>(store.lock_for_writing()); }) == Errc::none));
 }
 
+BOOST_AUTO_TEST_CASE(a_volatile_store_has_no_logs_and_with_a_path_there_are_some) {
+  const auto codes = [](MemoryPolicy::Store store) {
+    const auto appended = code_of([&] { static_cast<void>(store.append_log("wal-000001", sample_bytes(10))); });
+    return std::pair(appended, code_of([&] { static_cast<void>(store.read_log("wal-000001")); }));
+  };
+  BOOST_TEST((codes(MemoryPolicy::create_store({})) == std::pair(Errc::unsupported, Errc::not_found)));
+  auto store = MemoryPolicy::create_store({});
+  BOOST_TEST((code_of([&] { static_cast<void>(store.append_log("wal-000001", {})); }) == Errc::unsupported));
+  publish_sample(store, "idmap-000001", make_sample(sample_bytes(5)));  // it goes on
+  BOOST_TEST(store.list().size() == 1u);
+  const TempFolder temp;
+  BOOST_TEST((codes(MemoryPolicy::create_store(temp / "store")) == std::pair(Errc::none, Errc::none)));
+}
+
 BOOST_AUTO_TEST_CASE(with_a_path_the_files_are_there_for_others) {
   const TempFolder temp;
   auto store = MemoryPolicy::create_store(temp / "store");

@@ -35,6 +35,12 @@ struct WithStoreThatStays : MMapPolicy {
     Store(Store&&) = delete;
   };
 };
+struct WithoutReadLog : MMapPolicy {
+  struct Store : MMapPolicy::Store {
+    LogReader read_log(std::string_view) const = delete;
+  };
+  static Store open_store(const std::filesystem::path&, const Options&, OpenMode);
+};
 struct WithScopeThatThrows : MMapPolicy {
   struct ReadScope : MMapPolicy::ReadScope {
     void renew() {}
@@ -58,17 +64,24 @@ struct Around {
   struct Options {};
   using Reader = R;
   using ReadScope = detail::EmptyReadScope;
+  using LogReader = typename R::LogReader;
   struct Store {
     Reader open(std::string_view, const FileIdentity&) const;
     Bytes read_small(std::string_view) const;
+    LogReader read_log(std::string_view) const;
     std::vector<FileInfo> list() const;
     const std::filesystem::path& path() const;
     ReadScope read_scope() const;
   };
   static Store open_store(const std::filesystem::path&, const Options&, OpenMode);
 };
+struct PlainLogReader {
+  std::uint64_t size() const;
+  void read(std::uint64_t, std::span<std::byte>) const;
+};
 struct PlainReader {
   static constexpr StorageCaps caps{};
+  using LogReader = PlainLogReader;
   std::uint64_t size() const noexcept;
   const std::filesystem::path& path() const noexcept;
   ByteSpan view(detail::EmptyReadScope&, std::uint64_t, std::size_t) const;
@@ -82,6 +95,26 @@ struct ViewsAreWritable : PlainReader {
 };
 struct PrefetchThrows : PlainReader {
   void prefetch(detail::EmptyReadScope&, std::span<const Range>) const;
+};
+struct LogWithoutSize : PlainReader {
+  struct LogReader : PlainLogReader {
+    std::uint64_t size() const = delete;
+  };
+};
+struct LogReadWithoutOffset : PlainReader {
+  struct LogReader : PlainLogReader {
+    void read(std::span<std::byte>) const;
+  };
+};
+struct LogReaderThatChanges : PlainReader {
+  struct LogReader : PlainLogReader {
+    void read(std::uint64_t, std::span<std::byte>);
+  };
+};
+struct LogReaderThatStays : PlainReader {
+  struct LogReader : PlainLogReader {
+    LogReader(LogReader&&) = delete;
+  };
 };
 struct ZeroCopyWithoutData : PlainReader {
   static constexpr StorageCaps caps{.zero_copy = true};
@@ -102,10 +135,15 @@ static_assert(!StoragePolicy<WithNameFoundAtRunTime>);
 static_assert(!StoragePolicy<WithCapsFoundAtRunTime>);
 static_assert(!StoragePolicy<WithOptionsThatNeedArguments>);
 static_assert(!StoragePolicy<WithStoreThatStays>);
+static_assert(!StoragePolicy<WithoutReadLog>);
 static_assert(!StoragePolicy<WithScopeThatThrows>);
 static_assert(!StoragePolicy<Around<SizeThrows>>);
 static_assert(!StoragePolicy<Around<ViewsAreWritable>>);
 static_assert(!StoragePolicy<Around<PrefetchThrows>>);
+static_assert(!StoragePolicy<Around<LogWithoutSize>>);
+static_assert(!StoragePolicy<Around<LogReadWithoutOffset>>);
+static_assert(!StoragePolicy<Around<LogReaderThatChanges>>);
+static_assert(!StoragePolicy<Around<LogReaderThatStays>>);
 static_assert(!StoragePolicy<Around<ZeroCopyWithoutData>>);
 static_assert(!StoragePolicy<Around<ZeroCopyThatThrows>>);
 static_assert(!StoragePolicy<int>);
@@ -125,17 +163,61 @@ struct CannotCreateStores : ReadingArchetype {
   static constexpr StorageCaps caps{.writable = true};
   using Draft = WritingArchetype::Draft;
   using Lock = WritingArchetype::Lock;
+  using Log = WritingArchetype::Log;
   using Store = WritingArchetype::Store;
+  static Store open_store(const std::filesystem::path&, const Options&, OpenMode);
+};
+// The writing archetype around a log of one's own.
+template <class L>
+struct WithLog : WritingArchetype {
+  using Log = L;
+  struct Store : WritingArchetype::Store {
+    using WritingArchetype::Store::Store;
+    Log append_log(std::string_view, ByteSpan);
+  };
+  static Store create_store(const std::filesystem::path&, const Options&);
+  static Store open_store(const std::filesystem::path&, const Options&, OpenMode);
+};
+struct PlainLog {
+  void append(ByteSpan);
+  void sync();
+};
+struct LogThatNeverSyncs {
+  void append(ByteSpan);
+};
+struct LogThatTakesNothing {
+  void sync();
+};
+struct LogThatStays : PlainLog {
+  LogThatStays(LogThatStays&&) = delete;
+};
+struct WithoutLog : WritingArchetype {
+  using Log = void;
+};
+struct CannotBeginLogs : WithLog<PlainLog> {
+  struct Store : WithLog<PlainLog>::Store {
+    Log append_log(std::string_view, ByteSpan) = delete;
+  };
+  static Store create_store(const std::filesystem::path&, const Options&);
   static Store open_store(const std::filesystem::path&, const Options&, OpenMode);
 };
 
 static_assert(StoragePolicy<NotClaimingToWrite> && !WritableStoragePolicy<NotClaimingToWrite>);
 static_assert(StoragePolicy<WritesOneByOne> && !WritableStoragePolicy<WritesOneByOne>);
 static_assert(StoragePolicy<CannotCreateStores> && !WritableStoragePolicy<CannotCreateStores>);
+static_assert(WritableStoragePolicy<WithLog<PlainLog>>);
+static_assert(StoragePolicy<WithLog<LogThatNeverSyncs>> && !WritableStoragePolicy<WithLog<LogThatNeverSyncs>>);
+static_assert(StoragePolicy<WithLog<LogThatTakesNothing>> && !WritableStoragePolicy<WithLog<LogThatTakesNothing>>);
+static_assert(StoragePolicy<WithLog<LogThatStays>> && !WritableStoragePolicy<WithLog<LogThatStays>>);
+static_assert(StoragePolicy<WithoutLog> && !WritableStoragePolicy<WithoutLog>);
+static_assert(StoragePolicy<CannotBeginLogs> && !WritableStoragePolicy<CannotBeginLogs>);
 
 // File systems.
 struct WithoutSites : PosixFileSystem {
   static IoResult sync_file(File&);
+};
+struct WithoutAllocation : PosixFileSystem {
+  static IoResult allocate(File&, std::uint64_t, std::size_t) = delete;
 };
 struct WithoutLocks : PosixFileSystem {
   static IoResult try_lock(File&) = delete;
@@ -150,6 +232,7 @@ struct WithThrowingMapping : PosixFileSystem {
 
 static_assert(FileSystem<PosixFileSystem>);
 static_assert(!FileSystem<WithoutSites>);
+static_assert(!FileSystem<WithoutAllocation>);
 static_assert(!FileSystem<WithoutLocks>);
 static_assert(!FileSystem<WithThrowingMapping>);
 static_assert(!FileSystem<int>);

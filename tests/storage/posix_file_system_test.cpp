@@ -51,6 +51,12 @@ Strings answers(const std::filesystem::path& root) {
   FolderEntry entry;
   note("describe", FS::describe(file, entry));
   all.push_back(std::to_string(entry.size) + " " + std::to_string(static_cast<int>(entry.kind)));
+  note("allocate", FS::allocate(file, 15, 100));
+  note("describe allocated", FS::describe(file, entry));
+  all.push_back(std::to_string(entry.size));
+  note("allocate what is there", FS::allocate(file, 0, 20));
+  note("describe again", FS::describe(file, entry));
+  all.push_back(std::to_string(entry.size));
   typename FS::File other;
   note("create again", FS::create_file(folder, "seg/a.tmp", other));
   note("create in missing", FS::create_file(folder, "missing/a", other));
@@ -68,8 +74,11 @@ Strings answers(const std::filesystem::path& root) {
   Bytes bytes(30);
   note("read", FS::read_at(other, bytes, 5));
   all.push_back(std::to_string(static_cast<int>(bytes[4])) + std::to_string(static_cast<int>(bytes[5])));
-  note("read at the end", FS::read_at(other, bytes, 20));
-  note("read behind the end", FS::read_at(other, bytes, 100));
+  note("read where writing ended", FS::read_at(other, bytes, 19));
+  all.push_back(std::to_string(static_cast<int>(bytes[0])) + std::to_string(static_cast<int>(bytes[1])));
+  note("read what was allocated", FS::read_at(other, bytes, 100));
+  all.push_back(std::to_string(static_cast<int>(bytes[0])) + std::to_string(static_cast<int>(bytes[14])));
+  note("read behind the end", FS::read_at(other, bytes, 1000));
   typename FS::Mapping mapping;
   note("map", FS::map_ro(other, 20, {}, mapping));
   all.push_back(std::to_string(static_cast<int>(mapping.data()[19])));

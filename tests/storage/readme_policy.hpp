@@ -3,6 +3,7 @@
 
 #include <quiver/storage/verified_footer.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <map>
@@ -24,9 +25,15 @@ struct File {
   ByteSpan bytes() const { return {lines.empty() ? nullptr : lines.front().bytes, size}; }
 };
 
+struct LogFile {
+  std::mutex mutex;
+  Bytes bytes;
+};
+
 struct Shelf {
   std::mutex mutex;
   std::map<std::string, std::shared_ptr<const File>, std::less<>> files;
+  std::map<std::string, std::shared_ptr<LogFile>, std::less<>> logs;
   std::atomic<bool> locked{false};
 
   static std::shared_ptr<Shelf> at(const std::filesystem::path& path, bool make) {
@@ -80,6 +87,37 @@ struct ShelfPolicy {
     std::string name_;
   };
 
+  class LogReader {
+   public:
+    explicit LogReader(std::shared_ptr<LogFile> log) : log_(std::move(log)) {}
+    std::uint64_t size() const {
+      const std::lock_guard guard(log_->mutex);
+      return log_->bytes.size();
+    }
+    void read(std::uint64_t offset, std::span<std::byte> to) const {
+      const std::lock_guard guard(log_->mutex);
+      const auto size = log_->bytes.size();
+      if (offset > size || to.size() > size - offset) throw Error(Errc::corruption, "the log ends here", {}, size);
+      std::copy_n(log_->bytes.begin() + static_cast<std::ptrdiff_t>(offset), to.size(), to.begin());
+    }
+
+   private:
+    std::shared_ptr<LogFile> log_;
+  };
+
+  class Log {
+   public:
+    explicit Log(std::shared_ptr<LogFile> log) : log_(std::move(log)) {}
+    void append(ByteSpan bytes) {
+      const std::lock_guard guard(log_->mutex);
+      log_->bytes.insert(log_->bytes.end(), bytes.begin(), bytes.end());
+    }
+    void sync() {}  // a shelf lasts as long as the process, and so does what is on it
+
+   private:
+    std::shared_ptr<LogFile> log_;
+  };
+
   class Store {
    public:
     Reader open(std::string_view file, const FileIdentity& identity) const {
@@ -91,10 +129,17 @@ struct ShelfPolicy {
       const auto found = find(file);
       return Bytes(found->bytes().begin(), found->bytes().end());
     }
+    LogReader read_log(std::string_view file) const {
+      const std::lock_guard guard(shelf_->mutex);
+      const auto found = shelf_->logs.find(file);
+      if (found == shelf_->logs.end()) throw Error(Errc::not_found, "there is no such log on the shelf", path_ / file);
+      return LogReader(found->second);
+    }
     std::vector<FileInfo> list() const {
       const std::lock_guard guard(shelf_->mutex);
       std::vector<FileInfo> all;
       for (const auto& [file, content] : shelf_->files) all.push_back({file, content->size});
+      for (const auto& [file, log] : shelf_->logs) all.push_back({file, LogReader(log).size()});
       return all;
     }
     const std::filesystem::path& path() const { return path_; }
@@ -114,10 +159,19 @@ struct ShelfPolicy {
         if (shelf_->files.contains(draft.name_)) throw Error(Errc::already_exists, "there is such a file on the shelf", draft.file_->path);
       for (const auto& draft : drafts) shelf_->files[draft.name_] = draft.file_;
     }
+    Log append_log(std::string_view file, ByteSpan first) {
+      must_be_writable();
+      auto log = std::make_shared<LogFile>();
+      log->bytes.assign(first.begin(), first.end());
+      const std::lock_guard guard(shelf_->mutex);
+      shelf_->logs[std::string(file)] = log;
+      return Log(log);
+    }
     void remove(std::string_view file) {
       must_be_writable();
       const std::lock_guard guard(shelf_->mutex);
-      if (const auto found = shelf_->files.find(file); found != shelf_->files.end()) shelf_->files.erase(found);
+      shelf_->files.erase(std::string(file));
+      shelf_->logs.erase(std::string(file));
     }
     Lock lock_for_writing() {
       must_be_writable();

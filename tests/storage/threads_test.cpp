@@ -43,4 +43,38 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(many_threads_read_one_reader_while_another_writes,
   BOOST_TEST(wrong == 0);
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_log_is_synced_and_read_beside_the_thread_that_appends, P, Shared) {
+  Place<P> place;
+  const auto all = sample_bytes(300'000);
+  const auto store = place.open();
+  auto log = place.writer.append_log("wal-000001", ByteSpan(all).first(100));
+  std::atomic<std::size_t> appended{100};
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  threads.emplace_back([&] {
+    while (appended < all.size()) log.sync();
+  });
+  for (int t = 0; t < 2; ++t)
+    threads.emplace_back([&, t] {
+      const auto mine = store.read_log("wal-000001");
+      for (std::size_t seen = 0; seen < all.size();) {
+        seen = appended;
+        const auto reader = t == 0 ? store.read_log("wal-000001") : place.open().read_log("wal-000001");
+        Bytes found(seen);
+        if (mine.size() < seen) ++wrong;
+        mine.read(0, found);
+        if (!same(found, ByteSpan(all).first(seen))) ++wrong;
+        reader.read(seen / 2, std::span(found).first(seen - seen / 2));
+        if (!same(ByteSpan(found).first(seen - seen / 2), ByteSpan(all).subspan(seen / 2, seen - seen / 2))) ++wrong;
+      }
+    });
+  for (std::size_t at = 100; at < all.size(); at = appended) {
+    const auto piece = ByteSpan(all).subspan(at, std::min<std::size_t>(1 + at % 1'500, all.size() - at));
+    log.append(piece);
+    appended = at + piece.size();
+  }
+  for (auto& thread : threads) thread.join();
+  BOOST_TEST(wrong == 0);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

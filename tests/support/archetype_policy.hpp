@@ -43,11 +43,18 @@ struct ReadingArchetype {
     ByteSpan view(ReadScope& scope, std::uint64_t offset, std::size_t length) const { return value_->view(inner(scope), offset, length); }
     void prefetch(ReadScope& scope, std::span<const Range> ranges) const noexcept { value_->prefetch(inner(scope), ranges); }
   };
+  class LogReader : OnlyMovable<MemoryPolicy::LogReader> {
+   public:
+    using OnlyMovable::OnlyMovable;
+    std::uint64_t size() const { return value_->size(); }
+    void read(std::uint64_t offset, std::span<std::byte> to) const { value_->read(offset, to); }
+  };
   class Store : protected OnlyMovable<MemoryPolicy::Store> {
    public:
     using OnlyMovable::OnlyMovable;
     Reader open(std::string_view file, const FileIdentity& identity) const { return Reader(value_->open(file, identity)); }
     Bytes read_small(std::string_view file) const { return value_->read_small(file); }
+    LogReader read_log(std::string_view file) const { return LogReader(value_->read_log(file)); }
     std::vector<FileInfo> list() const { return value_->list(); }
     const std::filesystem::path& path() const { return value_->path(); }
     ReadScope read_scope() const { return ReadScope(value_->read_scope()); }
@@ -70,6 +77,7 @@ struct WritingArchetype {
   using Options = ReadingArchetype::Options;
   using Reader = ReadingArchetype::Reader;
   using ReadScope = ReadingArchetype::ReadScope;
+  using LogReader = ReadingArchetype::LogReader;
 
   class Draft : OnlyMovable<MemoryPolicy::Draft> {
    public:
@@ -80,6 +88,12 @@ struct WritingArchetype {
     friend WritingArchetype;
   };
   using Lock = OnlyMovable<MemoryPolicy::Lock>;
+  class Log : OnlyMovable<MemoryPolicy::Log> {
+   public:
+    using OnlyMovable::OnlyMovable;
+    void append(ByteSpan bytes) { value_->append(bytes); }
+    void sync() { value_->sync(); }
+  };
 
   class Store : public ReadingArchetype::Store {
    public:
@@ -91,6 +105,7 @@ struct WritingArchetype {
       for (auto& draft : drafts) all.push_back(std::move(inner(draft)));
       value_->publish(all);
     }
+    Log append_log(std::string_view file, ByteSpan first) { return Log(value_->append_log(file, first)); }
     void remove(std::string_view file) { value_->remove(file); }
     Lock lock_for_writing() { return Lock(value_->lock_for_writing()); }
   };

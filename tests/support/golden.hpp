@@ -26,8 +26,9 @@ inline Bytes repository_file(const std::string& name) {
   return bytes;
 }
 
-// The bytes of the README's block that begins with "```hex": lines of "offset  bytes  ; meaning". The offsets must be right.
-inline Bytes worked_example(const std::string& readme) {
+// The bytes of the README's block number `which` of those that begin with "```hex": lines of "offset  bytes  ; meaning", where "00 * 4032" is that many zeros.
+// The offsets must be right.
+inline Bytes worked_example(const std::string& readme, int which = 0) {
   const auto raw = repository_file(readme);
   std::istringstream lines(std::string(reinterpret_cast<const char*>(raw.data()), raw.size()));
   Bytes bytes;
@@ -35,7 +36,7 @@ inline Bytes worked_example(const std::string& readme) {
   for (std::string line; std::getline(lines, line);) {
     if (line.starts_with("```")) {
       if (inside) return bytes;
-      inside = line == "```hex";
+      inside = line == "```hex" && which-- == 0;
       continue;
     }
     if (!inside) continue;
@@ -43,7 +44,15 @@ inline Bytes worked_example(const std::string& readme) {
     std::string word;
     words >> word;
     if (std::stoul(word, nullptr, 16) != bytes.size()) throw std::runtime_error(readme + ": the offset of this line is wrong: " + line);
-    while (words >> word) bytes.push_back(static_cast<std::byte>(std::stoul(word, nullptr, 16)));
+    while (words >> word) {
+      if (word == "*") {
+        std::size_t times = 0;
+        words >> times;
+        bytes.resize(bytes.size() - 1 + times, bytes.back());
+      } else {
+        bytes.push_back(static_cast<std::byte>(std::stoul(word, nullptr, 16)));
+      }
+    }
   }
   throw std::runtime_error(readme + " has no worked example");
 }

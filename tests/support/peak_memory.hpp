@@ -26,7 +26,23 @@ class PeakMemory {
 // Requests beyond this are refused, so that a test of hostile lengths does not take the machine down.
 inline constexpr std::size_t allocation_limit = std::size_t{1} << 30;
 
+// Allocations that succeed before one is refused; counted down only while not negative.
+inline std::atomic<long> allocations_left{-1};
+
+// Refuses allocation number `n`, from 0, of those made during its life, and the ones after it. One thread.
+class RefusedMemory {
+ public:
+  explicit RefusedMemory(long n) noexcept { allocations_left = n; }
+  RefusedMemory(const RefusedMemory&) = delete;
+  RefusedMemory& operator=(const RefusedMemory&) = delete;
+  ~RefusedMemory() { allocations_left = -1; }
+};
+
 inline void* counted_allocation(std::size_t size) {
+  if (allocations_left >= 0) {
+    if (allocations_left == 0) throw std::bad_alloc();
+    --allocations_left;
+  }
   if (size > peak_bytes) peak_bytes = size;
   void* memory = size > allocation_limit ? nullptr : std::malloc(size == 0 ? 1 : size);
   if (memory == nullptr) throw std::bad_alloc();

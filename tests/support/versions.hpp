@@ -26,7 +26,7 @@ inline void add_flush(detail::Version& version, detail::SegmentRef& segment, std
   version.documents += rows;
 }
 
-// The collection of the README's worked example: one field, one vector field, one flush of three documents.
+// One field, one vector field, one flush of three documents; no log, no deletes.
 inline detail::Version small_version() {
   detail::Version v;
   v.number = 2;
@@ -47,7 +47,23 @@ inline detail::Version small_version() {
   return v;
 }
 
-// Every field type, two vector fields, two segments, several flushes, a preferred policy.
+// The collection of the README's worked example: as small_version(), under a log, with one of the three documents deleted.
+inline detail::Version small_logged_version() {
+  auto v = small_version();
+  v.number = 3;
+  v.parent = 2;
+  v.time += 2'000'000;
+  v.documents = 2;
+  v.retained = {{1, 1'699'999'999'000'000, 0, false}, {2, 1'700'000'000'000'000, 0, true}};
+  v.log = {3, {0x3132333435363738ull, 0x4142434445464748ull}};
+  v.last_sequence = 5;
+  v.durability = Durability::buffered;
+  v.deletes = {file_ref(detail::deletes_name(1), 0x20001, 512), 1};
+  v.next_deletes = 2;
+  return v;
+}
+
+// Every field type, two vector fields, two segments, several flushes, a preferred policy; no log, no deletes.
 inline detail::Version large_version() {
   detail::Version v;
   v.number = 42;
@@ -74,6 +90,23 @@ inline detail::Version large_version() {
   v.preferred_policy = "checked_mmap";
   v.library_version = "0.1.0";
   v.retained = {{38, -5, 100}, {41, 1'740'000'000'000'000, 150}};
+  return v;
+}
+
+// As large_version(), continuing its parent under a log; numbers beyond six digits, and more than one retained version that continues.
+inline detail::Version large_logged_version() {
+  auto v = large_version();
+  v.number = 43;
+  v.parent = 42;
+  v.time += 1;
+  v.documents = 100;
+  v.retained = {{38, -5, 100, false}, {40, 6, 120, true}, {41, 1'740'000'000'000'000, 150, false}, {42, 1'750'000'000'123'456, 100, true}};
+  v.log = {1'000'012, {0x5152535455565758ull, 0}};
+  v.last_sequence = 0x0102030405060708ull;
+  v.durability = Durability::none;
+  v.continues = true;
+  v.deletes = {file_ref(detail::deletes_name(1'000'031), 0x30001, 8192), 51};
+  v.next_deletes = 1'000'040;
   return v;
 }
 

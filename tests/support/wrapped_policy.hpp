@@ -8,11 +8,15 @@
 namespace quiver::test {
 
 template <class P>
-struct WrappedWriting {};
+struct WrappedWriting {
+  using LogReader = typename P::LogReader;
+};
 template <WritableStoragePolicy P>
 struct WrappedWriting<P> {
   using Draft = typename P::Draft;
   using Lock = typename P::Lock;
+  using Log = typename P::Log;
+  using LogReader = typename P::LogReader;
 };
 
 /// A store of P; `Wrapper` makes its own reader and scope of P's.
@@ -21,6 +25,7 @@ class WrappedStore {
  public:
   explicit WrappedStore(typename P::Store inner) : inner_(std::move(inner)) {}
   [[nodiscard]] Bytes read_small(std::string_view name) const { return inner_.read_small(name); }
+  [[nodiscard]] auto read_log(std::string_view name) const { return inner_.read_log(name); }
   [[nodiscard]] std::vector<FileInfo> list() const { return inner_.list(); }
   [[nodiscard]] const std::filesystem::path& path() const { return inner_.path(); }
 
@@ -34,6 +39,11 @@ class WrappedStore {
     requires WritableStoragePolicy<P>
   {
     inner_.publish(std::forward<D>(draft));
+  }
+  [[nodiscard]] auto append_log(std::string_view name, ByteSpan first)
+    requires WritableStoragePolicy<P>
+  {
+    return inner_.append_log(name, first);
   }
   void remove(std::string_view name)
     requires WritableStoragePolicy<P>

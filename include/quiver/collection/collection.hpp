@@ -19,8 +19,8 @@ namespace quiver {
 /// Thread rule: any number of threads may read (fetch, scan, search, count, snapshot, stats) while others insert and flush; writes are
 /// serialized inside. Moving, closing and destroying need the object alone. One process writes at a time, readers are not limited.
 ///
-/// Durability: what flush() or close() returned from survives a crash and a power cut. There is no write-ahead log yet: documents that were
-/// inserted and not flushed are lost when the process is killed.
+/// Durability: a batch is in the write-ahead log before it is visible. With Durability::sync, the default, it survives a crash and a power cut once the call
+/// returned; with buffered the death of the process; what flush() or close() returned from survives both. What survives is a prefix of the batches, each whole.
 template <StoragePolicy P>
 class Collection {
  public:
@@ -55,15 +55,26 @@ class Collection {
       if (writable) {
         if (detail::manifest_numbers<P>(*store).empty()) (void)detail::open_newest<P>(store);  // says why there is none, before a lock file is made
         auto lock = store->lock_for_writing();
-        auto version = detail::open_newest<P>(store);
-        if (!version->manifest.writable())
+        auto recovered = detail::recover<P>(store);
+        const auto& manifest = recovered.version->manifest;
+        if (!manifest.writable())
           detail::fail(Errc::version_mismatch, path, "a newer quiver wrote this collection; this one may only read it: open with OpenMode::read_only");
-        detail::collect_garbage<P>(*store, version->manifest);
-        return Collection(std::make_unique<State>(std::move(store), std::move(lock), std::move(version), true));
+        detail::collect_garbage<P>(*store, manifest);
+        std::unique_ptr<detail::LogWriter<P>> log;
+        if (!recovered.log.batches.empty()) {
+          // What was replayed is durable before it is served: copied into a log of this process, which a manifest names.
+          log = std::make_unique<detail::LogWriter<P>>(*store, manifest.store_id, manifest.log.number + 1, manifest.last_sequence + 1,
+                                                       std::span<const detail::LoggedBatch>(recovered.log.batches));
+          auto next = detail::continued(manifest, log->ref());
+          const auto bytes = detail::publish_manifest<P>(*store, next);
+          recovered.version = detail::open_version<P>(store, std::move(next), bytes, recovered.version.get());
+        }
+        return Collection(std::make_unique<State>(std::move(store), std::move(lock), std::move(log), std::move(recovered), options.durability, true));
       }
     }
-    auto version = options.at_version ? detail::open_at<P>(store, *options.at_version) : detail::open_newest<P>(store);
-    return Collection(std::make_unique<State>(std::move(store), typename detail::LockOf<P>::type{}, std::move(version), false));
+    auto recovered = options.at_version ? detail::Recovered<P>::of(detail::open_at<P>(store, *options.at_version)) : detail::recover<P>(store);
+    return Collection(std::make_unique<State>(std::move(store), typename detail::LockOf<P>::type{}, typename detail::LogOf<P>::type{}, std::move(recovered),
+                                              options.durability, false, options.at_version.has_value()));
   }
 
   Collection(Collection&&) noexcept = default;
@@ -81,17 +92,54 @@ class Collection {
   /// Adds documents: all of them, or with an error none. duplicate_key: a key is there already, or twice in the batch; schema_mismatch,
   /// type_mismatch, dimension_mismatch, invalid_vector, invalid_argument: the message names document and field. Visible when the call returns.
   /// Flushes first where more than flush_bytes are in memory. O(documents x (values + log n)).
-  void insert(const Document& document) {
+  void insert(const Document& document, const WriteOptions& options = {}) {
     static_assert(P::caps.writable, "quiver: insert needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
-    if constexpr (P::caps.writable) state().insert(std::span(&document, 1));
+    if constexpr (P::caps.writable) insert(std::span(&document, 1), options);
   }
-  void insert(std::span<const Document> batch) {
+  void insert(std::span<const Document> batch, const WriteOptions& options = {}) {
     static_assert(P::caps.writable, "quiver: insert needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
-    if constexpr (P::caps.writable) state().insert(batch);
+    if constexpr (P::caps.writable) put_all(batch, options, [](auto& to, const Document& document) { to.insert(document); });
   }
-  void insert(std::initializer_list<Document> batch) {
+  void insert(std::initializer_list<Document> batch, const WriteOptions& options = {}) {
     static_assert(P::caps.writable, "quiver: insert needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
-    if constexpr (P::caps.writable) state().insert(std::span(batch.begin(), batch.size()));
+    if constexpr (P::caps.writable) insert(std::span(batch.begin(), batch.size()), options);
+  }
+  /// As insert(), but a document takes the place of the one that bears its key; of a key twice in the batch the last one counts. A document that was replaced
+  /// is gone with all its fields, and the new one has a new id.
+  void upsert(const Document& document, const WriteOptions& options = {}) {
+    static_assert(P::caps.writable, "quiver: upsert needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
+    if constexpr (P::caps.writable) upsert(std::span(&document, 1), options);
+  }
+  void upsert(std::span<const Document> batch, const WriteOptions& options = {}) {
+    static_assert(P::caps.writable, "quiver: upsert needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
+    if constexpr (P::caps.writable) put_all(batch, options, [](auto& to, const Document& document) { to.upsert(document); });
+  }
+  void upsert(std::initializer_list<Document> batch, const WriteOptions& options = {}) {
+    static_assert(P::caps.writable, "quiver: upsert needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
+    if constexpr (P::caps.writable) upsert(std::span(batch.begin(), batch.size()), options);
+  }
+  /// Replaces the named fields of a document and keeps the others; it gets a new id. False, and nothing happened: no such key. schema_mismatch: no such field.
+  bool update(const Name& key, std::span<const NamedValue> fields, const WriteOptions& options = {}) {
+    static_assert(P::caps.writable, "quiver: update needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
+    if constexpr (P::caps.writable) return state().write(options, 1, [&](auto& batch) { return batch.update(key.view(), fields); });
+  }
+  bool update(const Name& key, std::initializer_list<NamedValue> fields, const WriteOptions& options = {}) {
+    static_assert(P::caps.writable, "quiver: update needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
+    if constexpr (P::caps.writable) return update(key, std::span(fields.begin(), fields.size()), options);
+  }
+  /// Deletes a document; false: no such key.
+  bool erase(const Name& key, const WriteOptions& options = {}) {
+    static_assert(P::caps.writable, "quiver: erase needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
+    if constexpr (P::caps.writable) return state().write(options, 0, [&](auto& batch) { return batch.erase(key.view()); });
+  }
+  /// Deletes documents in one batch and returns how many there were; a key that is not there, or is named twice, counts once at most.
+  std::size_t erase(std::span<const std::string> keys, const WriteOptions& options = {}) {
+    static_assert(P::caps.writable, "quiver: erase needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
+    if constexpr (P::caps.writable) return erase_all(keys, options);
+  }
+  std::size_t erase(std::initializer_list<Name> keys, const WriteOptions& options = {}) {
+    static_assert(P::caps.writable, "quiver: erase needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
+    if constexpr (P::caps.writable) return erase_all(keys, options);
   }
 
   /// Writes what is in memory as blocks and makes a new version; with nothing in memory, nothing. Durable when it returns.
@@ -100,6 +148,10 @@ class Collection {
     static_assert(P::caps.writable, "quiver: flush needs a writable storage policy, and this one is read-only");
     if constexpr (P::caps.writable) state().flush();
   }
+  /// Where the collection was opened for reading: moves to the present, that is to every batch that a writer, of any process, was told to be written before
+  /// this call (but with Durability::none), each whole. Snapshots stay where they are. Does nothing to a writer, which is always there, or under at_version.
+  /// Errors as open(), and then nothing changed. Reads the log from its beginning: O(documents that are not flushed).
+  void refresh() { state().refresh(); }
   /// Flushes and gives up lock and files, and reports errors. Closing again does nothing; any other use afterwards is Errc::closed.
   void close() {
     if (state_) state_->close();
@@ -131,8 +183,9 @@ class Collection {
     const auto add = [&out](std::uint64_t number, std::int64_t time, std::uint64_t documents) {
       out.push_back({number, std::chrono::sys_time<std::chrono::microseconds>(std::chrono::microseconds(time)), documents});
     };
-    for (const auto& version : manifest.retained) add(version.number, version.time, version.documents);
-    add(manifest.number, manifest.time, manifest.documents);
+    for (const auto& version : manifest.retained)
+      if (!version.continues) add(version.number, version.time, version.documents);
+    if (!manifest.continues) add(manifest.number, manifest.time, manifest.documents);
     return out;
   }
   [[nodiscard]] std::vector<SegmentInfo> segments() const {
@@ -140,6 +193,7 @@ class Collection {
     std::vector<SegmentInfo> out;
     for (const auto& segment : now->version().manifest.segments) {
       SegmentInfo info{segment.id, segment.rows(), 0, 0, segment.sealed};
+      info.deleted = now->rows().deletes().count(segment.blocks.front().first, segment.blocks.back().last);
       for (const auto& block : segment.blocks) info.bytes += block.file.identity.length;
       out.push_back(info);
     }
@@ -150,18 +204,23 @@ class Collection {
     const auto& manifest = now->version().manifest;
     Stats out;
     out.documents = now->count();
+    out.deleted = now->rows().deleted();
     out.segments = manifest.segments.size();
-    out.version = manifest.number;
-    out.versions = manifest.retained.size() + 1;
+    const auto all = versions();
+    out.version = all.back().number;
+    out.versions = all.size();
     out.memtable_documents = now->rows().memtable_rows();
     out.resident = now->rows().memtable_bytes();
     for (const auto& segment : manifest.segments)
       for (const auto& block : segment.blocks)
         (block.type == detail::BlockType::scalar ? out.bytes.scalar : out.bytes.vector_index) += block.file.identity.length;
     for (const auto& run : manifest.id_runs) out.bytes.ids += run.identity.length;
-    for (const auto& file : state_->store()->list())
+    out.bytes.deletes = manifest.deletes.file.identity.length;
+    for (const auto& file : state_->store()->list()) {
       if (detail::parse_manifest_name(file.name)) out.bytes.manifests += file.size;
-    out.bytes.total = out.bytes.scalar + out.bytes.vector_index + out.bytes.ids + out.bytes.manifests;
+      if (detail::parse_log_name(file.name)) out.bytes.wal += file.size;
+    }
+    out.bytes.total = out.bytes.scalar + out.bytes.vector_index + out.bytes.ids + out.bytes.deletes + out.bytes.wal + out.bytes.manifests;
     return out;
   }
   /// Checks the files of every retained version; damage is in the report, not thrown. Unflushed documents are not looked at.
@@ -172,6 +231,22 @@ class Collection {
 
  private:
   using State = detail::CollectionState<P>;
+
+  template <class Put>
+  void put_all(std::span<const Document> batch, const WriteOptions& options, Put&& put) {
+    state().write(options, batch.size(), [&](auto& to) {
+      for (const auto& document : batch) put(to, document);
+      return true;
+    });
+  }
+  template <class Keys>
+  std::size_t erase_all(const Keys& keys, const WriteOptions& options) {
+    return state().write(options, 0, [&](auto& batch) {
+      std::size_t erased = 0;
+      for (const auto& key : keys) erased += batch.erase(Name(key).view()) ? 1 : 0;
+      return erased;
+    });
+  }
   explicit Collection(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
   [[nodiscard]] static Collection make(const std::filesystem::path& path, const Schema& schema, const CreateOptions<P>& options) {
@@ -198,11 +273,17 @@ class Collection {
     first.retain_versions = options.retain.versions;
     first.retain_age_seconds = options.retain.age.count();
     first.library_version = library_version;
+    first.durability = options.durability;
     for (const auto& file : store->list())
       if (detail::is_temporary_name(file.name)) store->remove(file.name);
+    std::unique_ptr<detail::LogWriter<P>> log;
+    if (!P::caps.volatile_store || !path.empty()) {
+      log = std::make_unique<detail::LogWriter<P>>(*store, first.store_id, 1, 1);
+      first.log = log->ref();
+    }
     const auto bytes = detail::publish_manifest<P>(*store, first);
-    auto version = detail::open_version<P>(store, std::move(first), bytes, nullptr);
-    return Collection(std::make_unique<State>(std::move(store), std::move(lock), std::move(version), true));
+    auto recovered = detail::Recovered<P>::of(detail::open_version<P>(store, std::move(first), bytes, nullptr));
+    return Collection(std::make_unique<State>(std::move(store), std::move(lock), std::move(log), std::move(recovered), std::nullopt, true));
   }
 
   [[nodiscard]] State& state() const {
@@ -229,7 +310,9 @@ Segment<P> Segment<P>::open(const std::filesystem::path& path, SegmentId id, con
     const auto count = detail::part_files(version->manifest.schema, segment).size();
     if (segment.id == id) {
       const auto begin = version->parts.begin() + static_cast<std::ptrdiff_t>(first);
-      return Segment(store, std::make_shared<const Schema>(version->manifest.schema), id, {begin, begin + static_cast<std::ptrdiff_t>(count)});
+      const auto deleted = version->deletes.count(segment.blocks.front().first, segment.blocks.back().last);
+      detail::Rows<P> rows({begin, begin + static_cast<std::ptrdiff_t>(count)}, nullptr, {}, version->deletes, deleted);
+      return Segment(store, std::make_shared<const Schema>(version->manifest.schema), id, std::move(rows));
     }
     first += count;
   }

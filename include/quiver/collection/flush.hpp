@@ -3,6 +3,7 @@
 
 #include <quiver/collection/recovery.hpp>
 #include <quiver/columns/writer.hpp>
+#include <quiver/core/version.hpp>
 
 #include <chrono>
 #include <span>
@@ -15,16 +16,19 @@ namespace quiver::detail {
   return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-/// The versions that stay listed once `next` is the newest: the newest `versions` with it, those younger than the age, and always the one before.
-[[nodiscard]] inline std::vector<RetainedVersion> retained_after(const Version& before, std::int64_t now, std::uint64_t versions, std::int64_t age_seconds) {
+/// The versions that stay listed once `next` is the newest: the newest retain_versions with it, those younger than retain_age_seconds, and always the one
+/// before. One that continues another is not counted and stays only as the one before.
+[[nodiscard]] inline std::vector<RetainedVersion> retained_after(const Version& before, const Version& next) {
   auto all = before.retained;
-  all.push_back({before.number, before.time, before.documents});
+  all.push_back({before.number, before.time, before.documents, before.continues});
   std::vector<RetainedVersion> kept;
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    const auto newer = all.size() - i;  // versions newer than this one, `next` included
-    const bool young = age_seconds > 0 && now - all[i].time < age_seconds * 1'000'000;
-    if (newer == 1 || newer < versions || young) kept.push_back(all[i]);
+  std::uint64_t newest = next.continues ? 0 : 1;
+  for (auto version = all.rbegin(); version != all.rend(); ++version) {
+    if (!version->continues) ++newest;
+    const bool young = next.retain_age_seconds > 0 && next.time - version->time < next.retain_age_seconds * 1'000'000;
+    if (version == all.rbegin() || (!version->continues && (newest <= next.retain_versions || young))) kept.push_back(*version);
   }
+  std::reverse(kept.begin(), kept.end());
   return kept;
 }
 
@@ -38,15 +42,51 @@ std::uint64_t publish_manifest(typename P::Store& store, const Version& version)
   return bytes.size();
 }
 
-/// Writes the first `rows` rows of the memtable as blocks and an id run, and makes `next`, which begins as a copy of the current version, name them.
-/// Everything is drafted before anything is published, so an error on the way leaves the store as it was.
+/// The numbers that the next files get.
+struct NextNumbers {
+  std::uint64_t segment = 1, block = 1, run = 1, deletes = 1;
+
+  [[nodiscard]] static NextNumbers of(const Version& version) noexcept {
+    return {version.next_segment, version.next_block, version.next_run, version.next_deletes};
+  }
+  void give(Version& version) const noexcept {
+    version.next_segment = segment, version.next_block = block, version.next_run = run, version.next_deletes = deletes;
+  }
+};
+
+/// The version after `before`, as yet with the same content.
+[[nodiscard]] inline Version successor(const Version& before) {
+  auto next = before;
+  next.parent = before.number;
+  next.number += 1;
+  next.time = now_microseconds();
+  next.library_version = library_version;
+  return next;
+}
+
+/// A version like `before`, under a log of this process.
+[[nodiscard]] inline Version continued(const Version& before, const LogRef& log) {
+  auto next = successor(before);
+  next.log = log;
+  next.continues = true;
+  next.retained = retained_after(before, next);
+  return next;
+}
+
+/// Writes the memtable's rows as blocks and an id run, and the deletes where they are not those of the current version, of which `next` begins as a copy,
+/// and makes `next` name them. Everything is drafted before anything is published, so an error on the way leaves the store as it was.
 template <WritableStoragePolicy P>
-[[nodiscard]] std::vector<typename P::Draft> draft_flush(typename P::Store& store, const Memtable& memtable, std::uint64_t rows, Version& next) {
+[[nodiscard]] std::vector<typename P::Draft> draft_flush(typename P::Store& store, const Rows<P>& now, Version& next) {
+  const auto rows = now.memtable_rows();
   std::vector<typename P::Draft> drafts;
   const auto draft = [&](std::string name, auto&& write) {
     drafts.push_back(store.create(name));
     return FileRef{std::move(name), write(drafts.back())};
   };
+  if (now.deleted() != next.deletes.count)
+    next.deletes = {draft(deletes_name(next.next_deletes++), [&](auto& to) { return write_deletes(to, now.deletes()); }), now.deleted()};
+  if (rows == 0) return drafts;
+  const auto& memtable = *now.memtable();
   for (std::uint64_t first = 0; first < rows;) {
     if (next.segments.empty() || next.segments.back().sealed) next.segments.push_back({SegmentId{next.next_segment++}, false, {}});
     auto& segment = next.segments.back();

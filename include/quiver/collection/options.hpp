@@ -21,6 +21,7 @@ struct Retain {
 template <StoragePolicy P>
 struct CreateOptions {
   typename P::Options storage = {};
+  Durability durability = Durability::sync;         ///< of a write that asks for nothing else
   std::size_t flush_bytes = std::size_t{64} << 20;  ///< a batch that finds more than this in memory flushes first
   std::size_t segment_rows = 1'000'000;             ///< a segment with as many rows is sealed; at least 1
   Retain retain = {};
@@ -31,6 +32,12 @@ struct OpenOptions {
   OpenMode mode = P::caps.writable ? OpenMode::read_write : OpenMode::read_only;
   typename P::Options storage = {};
   std::optional<std::uint64_t> at_version = {};  ///< the flushed state of that version, read-only; not retained: not_found
+  std::optional<Durability> durability = {};     ///< of a write that asks for nothing else; unset: as the collection was created
+};
+
+/// Of one write.
+struct WriteOptions {
+  std::optional<Durability> durability = {};  ///< unset: the collection's
 };
 
 /// One version of a collection: every flush makes one.

@@ -1,6 +1,7 @@
 // Finding the state of a store: the highest manifest, the versions that are kept, and what is proven garbage.
 #pragma once
 
+#include <quiver/collection/log.hpp>
 #include <quiver/collection/view.hpp>
 #include <quiver/manifest/codec.hpp>
 
@@ -44,14 +45,25 @@ template <StoragePolicy P>
 /// A store without a manifest is a create() that was cut short, unless published files of ours are in it.
 template <StoragePolicy P>
 void require_no_orphans(const typename P::Store& store) {
-  for (const auto& file : store.list())
-    if (is_data_file_name(file.name))
+  for (const auto& file : store.list()) {
+    bool orphan = is_data_file_name(file.name);
+    if (parse_log_name(file.name)) {
+      const auto log = store.read_log(file.name);
+      Bytes bytes(static_cast<std::size_t>(log.size()));
+      log.read(0, bytes);
+      // A create that was cut short leaves a log without records, perhaps without a header.
+      orphan = bytes.size() > wal_header_size &&
+               std::any_of(bytes.begin() + wal_header_size + wal_mark_size, bytes.end(), [](std::byte b) { return b != std::byte{0}; });
+    }
+    if (orphan)
       fail(Errc::corruption, store.path() / file.name, "the folder holds data files but no manifest; nothing was changed, restore the manifest from a backup");
+  }
 }
 
-/// The newest version, opened. not_found: there is no collection. While a writer of another process prunes, the look-up starts again.
-template <StoragePolicy P>
-[[nodiscard]] std::shared_ptr<const OpenVersion<P>> open_newest(const std::shared_ptr<typename P::Store>& store, const OpenVersion<P>* before = nullptr) {
+/// The newest version, opened, and what then(version) makes of it; what `before` has open is taken over. not_found: there is no collection. While a writer of
+/// another process prunes, all of it starts again.
+template <StoragePolicy P, class Then>
+[[nodiscard]] auto open_newest(const std::shared_ptr<typename P::Store>& store, const OpenVersion<P>* before, Then&& then) {
   for (std::uint64_t last = 0;;) {
     const auto numbers = manifest_numbers<P>(*store);
     if (numbers.empty()) {
@@ -61,13 +73,57 @@ template <StoragePolicy P>
     const auto newest = numbers.back();
     try {
       auto manifest = read_manifest<P>(*store, newest);
-      return open_version<P>(store, std::move(manifest.version), manifest.bytes, before);
+      return then(open_version<P>(store, std::move(manifest.version), manifest.bytes, before));
     } catch (const Error&) {
       // Only a manifest that grew old meanwhile excuses a missing file; the same number twice is the store's own fault.
       if (newest == last || manifest_numbers<P>(*store).back() == newest) throw;
       last = newest;
     }
   }
+}
+
+template <StoragePolicy P>
+[[nodiscard]] std::shared_ptr<const OpenVersion<P>> open_newest(const std::shared_ptr<typename P::Store>& store) {
+  return open_newest<P>(store, nullptr, [](std::shared_ptr<const OpenVersion<P>> version) { return version; });
+}
+
+/// A version, and the log of what came after it.
+template <StoragePolicy P>
+struct Recovered {
+  std::shared_ptr<const OpenVersion<P>> version;
+  ReadLog log;
+  std::shared_ptr<Memtable> memtable;  // the log's rows
+  DeleteSet deletes;                   // the version's and the log's
+  std::uint64_t deleted = 0;
+
+  /// A version by itself.
+  [[nodiscard]] static Recovered of(std::shared_ptr<const OpenVersion<P>> version) {
+    const auto& manifest = version->manifest;
+    auto memtable = std::make_shared<Memtable>(manifest.schema, DocId{manifest.next_doc_id});
+    return {version, {}, std::move(memtable), version->deletes, manifest.deletes.count};
+  }
+  [[nodiscard]] std::shared_ptr<const View<P>> view() const { return std::make_shared<const View<P>>(version, memtable, memtable->mark(), deletes, deleted); }
+};
+
+/// What open() shows: the newest version and everything in its log. Writes nothing.
+template <StoragePolicy P>
+[[nodiscard]] Recovered<P> recover(const std::shared_ptr<typename P::Store>& store, const OpenVersion<P>* before = nullptr) {
+  return open_newest<P>(store, before, [&](std::shared_ptr<const OpenVersion<P>> version) {
+    auto out = Recovered<P>::of(std::move(version));
+    const auto& manifest = out.version->manifest;
+    if (manifest.log.number == 0) return out;
+    out.log = read_log<P>(*store, manifest);
+    const Rows<P> rows(out.version->parts, nullptr, {}, {}, 0);
+    auto scope = store->read_scope();
+    auto replayed = replay(out.log, manifest, store->path() / log_name(manifest.log.number), [&](DocId id) {
+      scope.renew();
+      return !out.deletes.contains(id) && rows.find(scope, id).has_value();
+    });
+    out.memtable = std::move(replayed.memtable);
+    out.deletes = out.deletes.with(replayed.deleted);
+    out.deleted += replayed.deleted.size();
+    return out;
+  });
 }
 
 /// Version `number`, if the newest manifest keeps it.
@@ -88,6 +144,7 @@ inline void add_names(const Version& version, std::set<std::string>& to) {
   for (const auto& segment : version.segments)
     for (const auto& block : segment.blocks) to.insert(block.file.name);
   for (const auto& run : version.id_runs) to.insert(run.name);
+  if (!version.deletes.file.name.empty()) to.insert(version.deletes.file.name);
 }
 
 /// Removes what no retained version names: leftovers of writers that died. Nothing is removed unless every retained manifest could be read.
@@ -97,9 +154,13 @@ void collect_garbage(typename P::Store& store, const Version& newest) {
   std::set<std::string> named;
   add_names(newest, named);
   std::set<std::uint64_t> kept{newest.number};
+  std::set<std::uint64_t> logs{newest.log.number};
   for (const auto& version : newest.retained) {
     try {
-      add_names(read_manifest<P>(store, version.number).version, named);
+      const auto older = read_manifest<P>(store, version.number).version;
+      add_names(older, named);
+      // The version before the newest keeps its log: repair can open it.
+      if (older.number == newest.parent) logs.insert(older.log.number);
       kept.insert(version.number);
     } catch (const Error&) {
       return;
@@ -107,7 +168,9 @@ void collect_garbage(typename P::Store& store, const Version& newest) {
   }
   for (const auto& file : store.list()) {
     const auto number = parse_manifest_name(file.name);
-    const bool garbage = is_temporary_name(file.name) || (number && !kept.contains(*number)) || (is_data_file_name(file.name) && !named.contains(file.name));
+    const auto log = parse_log_name(file.name);
+    const bool garbage = (log && !logs.contains(*log)) || is_temporary_name(file.name) || (number && !kept.contains(*number)) ||
+                         (is_data_file_name(file.name) && !named.contains(file.name));
     if (garbage) store.remove(file.name);
   }
 }

@@ -30,11 +30,17 @@ class ViewScan final : public ScanSource {
         scope_(view_->scope()) {}
 
   bool next(Document& to) override {
-    if (left_ == 0) return false;
-    --left_;
-    to = view_->rows().read(scope_, view_->schema(), fields_, at_++);
-    scope_.renew();  // the document is a copy: no view is held while the caller looks at it
-    return true;
+    const auto& rows = view_->rows();
+    for (; left_ != 0 && at_ < rows.size(); ++at_) {
+      const bool live = rows.is_live(scope_, at_);
+      if (live) to = rows.read(scope_, view_->schema(), fields_, at_);
+      scope_.renew();  // the document is a copy: no view is held while the caller looks at it
+      if (!live) continue;
+      ++at_;
+      --left_;
+      return true;
+    }
+    return false;
   }
 
  private:

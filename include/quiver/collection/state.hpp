@@ -1,6 +1,8 @@
 // What stands behind a Collection: the store, the writer's lock, the memtable, and the pointer that readers follow.
 #pragma once
 
+#include <quiver/collection/batch.hpp>
+#include <quiver/collection/commit.hpp>
 #include <quiver/collection/flush.hpp>
 #include <quiver/core/version.hpp>
 
@@ -20,22 +22,36 @@ template <WritableStoragePolicy P>
 struct LockOf<P> {
   using type = std::optional<typename P::Lock>;
 };
+template <class P>
+struct LogOf {
+  using type = std::monostate;
+};
+template <WritableStoragePolicy P>
+struct LogOf<P> {
+  using type = std::unique_ptr<LogWriter<P>>;
+};
 
-/// Readers take view() and need nothing else. Writers hold write_mutex_ for the whole of a batch or a flush, view_mutex_ only to swap a pointer.
+/// Readers take view() and need nothing else. Writers hold write_mutex_ while they make a batch or a flush, and wait for their sync without it.
 template <StoragePolicy P>
 class CollectionState {
  public:
   using ViewPointer = std::shared_ptr<const View<P>>;
 
-  CollectionState(std::shared_ptr<typename P::Store> store, typename LockOf<P>::type lock, std::shared_ptr<const OpenVersion<P>> version, bool writable)
+  /// Takes over what was recovered. A writer's `log` is its own, or there is none yet. `pinned`: to one version, for good.
+  CollectionState(std::shared_ptr<typename P::Store> store, typename LockOf<P>::type lock, typename LogOf<P>::type log, Recovered<P> recovered,
+                  std::optional<Durability> durability, bool writable, bool pinned = false)
       : store_(std::move(store)),
         lock_(std::move(lock)),
-        schema_(version->manifest.schema),
-        next_block_(version->manifest.next_block),
-        next_segment_(version->manifest.next_segment),
-        next_run_(version->manifest.next_run),
-        writable_(writable) {
-    install(std::move(version));
+        log_(std::move(log)),
+        schema_(recovered.version->manifest.schema),
+        durability_(durability.value_or(recovered.version->manifest.durability)),
+        numbers_(NextNumbers::of(recovered.version->manifest)),
+        writable_(writable),
+        pinned_(pinned),
+        memtable_(recovered.memtable),
+        record_(schema_),
+        oldest_log_(recovered.version->manifest.log.number - (recovered.version->manifest.log.number == 0 ? 0 : 1)) {
+    show(recovered.view());
   }
   CollectionState(const CollectionState&) = delete;
   CollectionState& operator=(const CollectionState&) = delete;
@@ -48,59 +64,72 @@ class CollectionState {
 
   /// The present moment; Errc::closed after close().
   [[nodiscard]] ViewPointer view() const {
-    const std::lock_guard guard(view_mutex_);
-    if (!view_) fail(Errc::closed, store_->path(), "the collection was closed");
-    return view_;
+    auto now = commits_.visible();
+    if (!now) fail(Errc::closed, store_->path(), "the collection was closed");
+    return now;
   }
 
-  /// A whole batch or nothing. An error names the document and leaves everything as it was.
-  void insert(std::span<const Document> batch) {
-    const std::lock_guard guard(write_mutex_);
-    auto before = writing_view();
-    if (memtable_->bytes() >= before->version().manifest.flush_bytes || memtable_->rows() + batch.size() > Memtable::max_rows) {
-      flush_locked();
-      before = view();
-    }
-    if (batch.empty()) return;
-    const auto mark = memtable_->mark();
-    try {
-      auto scope = before->scope();
-      for (const auto& document : batch) {
-        bind_document(schema_, document, bound_);
-        const std::string_view key = document.key();
-        const auto print = fingerprint(key);
-        if (memtable_->find(key, print, memtable_->rows()) || before->find_flushed(scope, key, print))
-          fail(Errc::duplicate_key, store_->path(), "key '" + document.key() + "' is taken; nothing of this batch was inserted");
-        scope.renew();
-        memtable_->append(key, print, bound_);
+  /// fill(WriteBatch&) says what is written and returns what the caller gets: all of it is there when this returns, or after an error none.
+  /// `rows` are the most that it may add.
+  template <class Fill>
+  auto write(const WriteOptions& options, std::size_t rows, Fill&& fill) {
+    std::uint64_t ticket = 0;
+    const auto answer = [&] {
+      const std::lock_guard guard(write_mutex_);
+      check_writable();
+      if (flush_is_due() || memtable_->rows() + rows > Memtable::max_rows) flush_locked();
+      const auto before = tip_;
+      WriteBatch<P> batch(*before, *memtable_, record_);
+      try {
+        auto result = fill(batch);
+        if (!batch.empty()) ticket = append(batch, options.durability.value_or(durability_));
+        return result;
+      } catch (...) {
+        batch.rollback();
+        throw;
       }
-      swap_view(std::make_shared<const View<P>>(before->version_pointer(), memtable_, memtable_->mark()));
-    } catch (...) {
-      memtable_->truncate(mark);
-      throw;
+    }();
+    if constexpr (WritableStoragePolicy<P>) {
+      if (ticket != 0)
+        commits_.wait(ticket, [this] {
+          log_->sync();
+          // Whoever is writing now says it in the next record.
+          if (const std::unique_lock guard(write_mutex_, std::try_to_lock); guard) log_->mark();
+        });
     }
+    return answer;
   }
 
   void flush() {
     const std::lock_guard guard(write_mutex_);
-    (void)writing_view();
+    check_writable();
     flush_locked();
+  }
+
+  /// Moves to what is there now. The files that both moments share stay open.
+  void refresh() {
+    const std::lock_guard guard(write_mutex_);
+    (void)view();
+    if (writable_ || pinned_) return;
+    auto recovered = recover<P>(store_, &tip_->version());
+    memtable_ = recovered.memtable;
+    show(recovered.view());
   }
 
   /// Flushes, and gives up files and lock also where that fails. Closing twice is no error.
   void close() {
     const std::lock_guard guard(write_mutex_);
-    {
-      const std::lock_guard view_guard(view_mutex_);
-      if (!view_) return;
-    }
+    if (!commits_.visible()) return;
     const auto release = [this] {
-      swap_view(nullptr);
+      show(nullptr);
       memtable_.reset();
-      if constexpr (WritableStoragePolicy<P>) lock_.reset();
+      if constexpr (WritableStoragePolicy<P>) {
+        log_.reset();
+        lock_.reset();
+      }
     };
     try {
-      if (writable_ && !poisoned_) flush_locked();
+      if (writable_ && !poisoned()) flush_locked();
     } catch (...) {
       release();
       throw;
@@ -109,48 +138,98 @@ class CollectionState {
   }
 
  private:
-  /// The view that a writer starts from, after the reasons not to write.
-  ViewPointer writing_view() const {
-    auto now = view();
+  /// The reasons not to write.
+  void check_writable() const {
+    (void)view();
     if (!writable_) fail(Errc::read_only, store_->path(), "the collection was opened for reading");
-    if (poisoned_) fail(Errc::io_error, store_->path(), "an earlier write failed while it was published; close the collection and open it again");
-    return now;
+    if (poisoned()) fail(Errc::io_error, store_->path(), "an earlier write failed while it was published; close the collection and open it again");
   }
-  void swap_view(ViewPointer next) {
-    const std::lock_guard guard(view_mutex_);
-    view_.swap(next);
+  /// A sync fails beside the writer, which therefore cannot take that back when it sets poisoned_ to false.
+  [[nodiscard]] bool poisoned() const { return poisoned_ || commits_.failed(); }
+  /// By what is in memory, or by a log that deletes alone made long.
+  [[nodiscard]] bool flush_is_due() const {
+    const auto limit = tip_->version().manifest.flush_bytes;
+    if (memtable_->bytes() >= limit) return true;
+    if constexpr (WritableStoragePolicy<P>) {
+      if (log_) return log_->size() / 2 >= std::max<std::uint64_t>(limit, 64 * 1024);
+    }
+    return false;
   }
-  void install(std::shared_ptr<const OpenVersion<P>> version) {
-    memtable_ = std::make_shared<Memtable>(schema_, DocId{version->manifest.next_doc_id});
-    swap_view(std::make_shared<const View<P>>(std::move(version), memtable_, memtable_->mark()));
+  void show(ViewPointer next) {
+    tip_ = next;
+    commits_.show(std::move(next));
+  }
+  [[nodiscard]] bool logged() const { return !P::caps.volatile_store || !store_->path().empty(); }
+
+  /// Brings a batch into the log and in line to be seen; the ticket to wait for.
+  std::uint64_t append(const WriteBatch<P>& batch, Durability durability) {
+    ensure_log();
+    auto next = batch.view(tip_->version_pointer(), memtable_);
+    if constexpr (WritableStoragePolicy<P>) {
+      if (log_) {
+        poisoned_ = true;
+        try {
+          log_->append(record_.bytes(), durability);
+        } catch (const Error& e) {
+          poisoned_ = e.code() != Errc::no_space;
+          throw;
+        }
+        // From here on the batch is in the log: an error must end the writing.
+        const auto ticket = commits_.push(next, durability == Durability::sync);
+        poisoned_ = false;
+        tip_ = std::move(next);
+        return ticket;
+      }
+    }
+    const auto ticket = commits_.push(next, false);
+    tip_ = std::move(next);
+    return ticket;
+  }
+  /// The first write of an open makes a log of its own and a manifest that names it: nobody appends to another's.
+  void ensure_log() {
+    if constexpr (WritableStoragePolicy<P>) {
+      if (log_ || !logged()) return;
+      const auto before = tip_->version_pointer();
+      const auto& manifest = before->manifest;
+      auto log = std::make_unique<LogWriter<P>>(*store_, manifest.store_id, manifest.log.number + 1, manifest.last_sequence + 1);
+      auto next = continued(manifest, log->ref());
+      numbers_.give(next);
+      poisoned_ = true;
+      const auto bytes = publish_manifest<P>(*store_, next);
+      show(tip_->with(open_version<P>(store_, std::move(next), bytes, before.get())));
+      log_ = std::move(log);
+      poisoned_ = false;
+    }
   }
 
   void flush_locked() {
     if constexpr (WritableStoragePolicy<P>) {
-      const auto rows = memtable_->rows();
-      if (rows == 0) return;
-      const auto before = view()->version_pointer();
-      auto next = before->manifest;
-      next.parent = next.number;
-      next.number += 1;
-      next.time = now_microseconds();
-      next.next_doc_id += rows;
-      next.documents += rows;
-      next.library_version = library_version;
-      next.next_block = next_block_;
-      next.next_segment = next_segment_;
-      next.next_run = next_run_;
-      next.retained = retained_after(before->manifest, next.time, next.retain_versions, next.retain_age_seconds);
+      if (log_) commits_.drain([this] { log_->sync(); });
+      const auto before = tip_->version_pointer();
+      const auto& now = tip_->rows();
+      if (now.memtable_rows() == 0 && now.deleted() == before->manifest.deletes.count) return;
+      auto next = successor(before->manifest);
+      next.continues = false;
+      next.next_doc_id += now.memtable_rows();
+      next.documents = now.documents();
+      next.retained = retained_after(before->manifest, next);
 
       // Numbers that a failed attempt used are not used again: its files may be there still.
+      numbers_.give(next);
       auto drafts = [&] {
         struct Keep {
-          CollectionState& state;
-          Version& version;
-          ~Keep() { state.next_block_ = version.next_block, state.next_segment_ = version.next_segment, state.next_run_ = version.next_run; }
-        } keep{*this, next};
-        return draft_flush<P>(*store_, *memtable_, rows, next);
+          NextNumbers& numbers;
+          const Version& version;
+          ~Keep() { numbers = NextNumbers::of(version); }
+        } keep{numbers_, next};
+        return draft_flush<P>(*store_, now, next);
       }();
+      std::unique_ptr<LogWriter<P>> log;
+      if (logged()) {
+        next.last_sequence = log_ ? log_->sequence() : next.last_sequence;
+        log = std::make_unique<LogWriter<P>>(*store_, next.store_id, next.log.number + 1, next.last_sequence + 1);
+        next.log = log->ref();
+      }
       const auto manifest = encode_version(next);
       auto manifest_draft = store_->create(manifest_name(next.number));
       manifest_draft.append(manifest);
@@ -161,9 +240,15 @@ class CollectionState {
       store_->publish(std::move(manifest_draft));
       // Durable. What is left can fail without losing anything, but then this object no longer shows what is on disk.
       const auto pruned = pruned_numbers(before->manifest, next);
-      install(open_version<P>(store_, std::move(next), manifest.size(), before.get()));
+      const auto deletes = now.deletes();
+      auto version = open_version<P>(store_, std::move(next), manifest.size(), before.get(), &deletes);
+      memtable_ = std::make_shared<Memtable>(schema_, DocId{version->manifest.next_doc_id});
+      show(std::make_shared<const View<P>>(std::move(version), memtable_));
+      log_ = std::move(log);
       poisoned_ = false;
-      for (const auto number : pruned) remove_quietly(manifest_name(number));
+      prune(pruned);
+      // The version before this one keeps its log: repair can open it.
+      for (; logged() && oldest_log_ < before->manifest.log.number; ++oldest_log_) remove_quietly(log_name(oldest_log_));
     }
   }
   static std::vector<std::uint64_t> pruned_numbers(const Version& before, const Version& next) {
@@ -172,7 +257,22 @@ class CollectionState {
       if (std::none_of(next.retained.begin(), next.retained.end(), [&](const auto& v) { return v.number == version.number; })) out.push_back(version.number);
     return out;
   }
-  /// A manifest that is not listed is garbage in every state; the next read-write open collects what stays behind here.
+  /// Removes manifests that are not listed any more, and the files that only they named. What stays behind here the next open that writes collects.
+  void prune(const std::vector<std::uint64_t>& pruned) noexcept {
+    if (pruned.empty()) return;
+    try {
+      std::set<std::string> theirs, kept;
+      for (const auto number : pruned) add_names(read_manifest<P>(*store_, number).version, theirs);
+      const auto& newest = tip_->version().manifest;
+      add_names(newest, kept);
+      for (const auto& version : newest.retained) add_names(read_manifest<P>(*store_, version.number).version, kept);
+      for (const auto number : pruned) remove_quietly(manifest_name(number));
+      for (const auto& name : theirs)
+        if (!kept.contains(name)) remove_quietly(name);
+    } catch (...) {
+      // Nothing is removed that is not proven garbage.
+    }
+  }
   void remove_quietly(const std::string& name) noexcept {
     try {
       store_->remove(name);
@@ -182,15 +282,18 @@ class CollectionState {
 
   std::shared_ptr<typename P::Store> store_;
   typename LockOf<P>::type lock_;
+  typename LogOf<P>::type log_;
   Schema schema_;
-  std::uint64_t next_block_, next_segment_, next_run_;
-  bool writable_;
-  bool poisoned_ = false;
+  Durability durability_;
+  NextNumbers numbers_;
+  bool writable_, pinned_;
+  bool poisoned_ = false;  // by the writer, under its lock
   std::mutex write_mutex_;
-  mutable std::mutex view_mutex_;
-  ViewPointer view_;
   std::shared_ptr<Memtable> memtable_;
-  BoundRow bound_;
+  ViewPointer tip_;  // with the batches that are written and not seen yet; the writer's
+  CommitQueue<P> commits_;
+  WalBatch record_;
+  std::uint64_t oldest_log_;
 };
 
 }  // namespace quiver::detail

@@ -27,6 +27,7 @@ class Verifier {
       const auto newest = check_version(numbers.back());
       if (!newest) return;
       for (const auto& older : newest->retained) check_version(older.number, &newest->store_id);
+      if (newest->log.number != 0) check_log(*newest);
     });
     return std::move(report_);
   }
@@ -53,6 +54,16 @@ class Verifier {
     if (out) check_files(*out);
     return out;
   }
+  /// The log, record by record.
+  void check_log(const Version& version) {
+    const auto path = store_.path() / log_name(version.log.number);
+    guarded(path, [&] {
+      ++report_.files;
+      const auto log = read_log<P>(store_, version);
+      report_.bytes += log.bytes.size();
+      if (level_ == VerifyLevel::full) (void)replay(log, version, path, [](DocId) { return true; });
+    });
+  }
   void check_files(const Version& version) {
     std::vector<std::shared_ptr<const Part<P>>> parts;
     bool whole = true;
@@ -67,6 +78,7 @@ class Verifier {
       }
     }
     for (const auto& run : version.id_runs) whole = check_block(run, BlockKind::id_run) && whole;
+    if (const auto& deletes = version.deletes.file; !deletes.name.empty()) whole = check_block(deletes, BlockKind::deletes) && whole;
     if (whole && level_ == VerifyLevel::full) check_keys(version, std::move(parts));
   }
   /// One file by itself; each is looked at once, however many versions name it.
@@ -84,7 +96,7 @@ class Verifier {
     broken_.insert(file.name);
     return false;
   }
-  /// Every row's key must lead back to it through the id runs, and every column must decode.
+  /// Every document's key must lead back to it through the id runs, every column must decode, and as many rows must be deleted as the manifest says.
   void check_keys(const Version& version, typename Rows<P>::Parts parts) {
     guarded(store_.path(), [&] {
       auto scope = store_.read_scope();
@@ -92,16 +104,26 @@ class Verifier {
       for (const auto& file : version.id_runs)
         runs.push_back(std::make_unique<const IdRun<typename P::Reader>>(open_named_file<P>(store_, file), scope, file.identity));
       const Projection all(version.schema, {}, true);
-      const Rows<P> rows(std::move(parts), nullptr, {});
+      DeleteSet deletes;
+      if (const auto& file = version.deletes.file; !file.name.empty()) deletes = read_deletes(open_named_file<P>(store_, file), scope, file.identity);
+      const Rows<P> rows(std::move(parts), nullptr, {}, deletes, version.deletes.count);
+      std::uint64_t deleted = 0;
       for (std::uint64_t ordinal = 0; ordinal < rows.size(); ++ordinal) {
         scope.renew();
         const auto document = rows.read(scope, version.schema, all, ordinal);
+        if (deletes.contains(document.id())) {
+          ++deleted;
+          continue;
+        }
         const auto print = fingerprint(document.key());
         bool found = false;
         for (auto run = runs.rbegin(); run != runs.rend() && !found; ++run) found = (*run)->find(scope, print, [&](DocId id) { return id == document.id(); });
         if (!found)
           fail(Errc::corruption, store_.path(), "the id runs of version " + std::to_string(version.number) + " do not know key '" + document.key() + "'");
       }
+      if (deleted != version.deletes.count)
+        fail(Errc::corruption, store_.path() / manifest_name(version.number),
+             std::to_string(deleted) + " documents are deleted, the manifest counts " + std::to_string(version.deletes.count));
     });
   }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <quiver/collection/options.hpp>
+#include <quiver/ids/deletes.hpp>
 #include <quiver/ids/run.hpp>
 #include <quiver/manifest/version.hpp>
 #include <quiver/segment/rows.hpp>
@@ -23,6 +24,7 @@ struct OpenVersion {
   std::uint64_t manifest_bytes = 0;
   typename Rows<P>::Parts parts;                 // of all segments, in doc-id order
   std::vector<std::shared_ptr<const Run>> runs;  // oldest first
+  DeleteSet deletes;
 };
 
 /// The blocks of a segment, cut into flushes. The manifest's codec has shown that their order and number fit the schema.
@@ -38,10 +40,10 @@ struct OpenVersion {
   return out;
 }
 
-/// Opens what `manifest` names, taking over from `before` what it has open already.
+/// Opens what `manifest` names, taking over from `before` what it has open already, and `deletes` where the caller knows what their file holds.
 template <StoragePolicy P>
 [[nodiscard]] std::shared_ptr<const OpenVersion<P>> open_version(std::shared_ptr<typename P::Store> store, Version manifest, std::uint64_t manifest_bytes,
-                                                                 const OpenVersion<P>* before) {
+                                                                 const OpenVersion<P>* before, const DeleteSet* deletes = nullptr) {
   auto out = std::make_shared<OpenVersion<P>>();
   out->manifest_bytes = manifest_bytes;
   std::size_t known = 0;
@@ -62,6 +64,14 @@ template <StoragePolicy P>
     out->runs.push_back(
         std::make_shared<const IdRun<typename P::Reader>>(open_named_file<P>(*store, manifest.id_runs[i]), scope, manifest.id_runs[i].identity));
   }
+  if (deletes != nullptr) {
+    out->deletes = *deletes;
+  } else if (before != nullptr && before->manifest.deletes.file == manifest.deletes.file) {
+    out->deletes = before->deletes;
+  } else if (!manifest.deletes.file.name.empty()) {
+    auto scope = store->read_scope();
+    out->deletes = read_deletes(open_named_file<P>(*store, manifest.deletes.file), scope, manifest.deletes.file.identity);
+  }
   out->manifest = std::move(manifest);
   out->store = std::move(store);
   return out;
@@ -73,8 +83,18 @@ class View {
  public:
   using Scope = typename P::ReadScope;
 
-  View(std::shared_ptr<const OpenVersion<P>> version, std::shared_ptr<const Memtable> memtable, Memtable::Mark published)
-      : version_(std::move(version)), rows_(version_->parts, std::move(memtable), published) {}
+  View(std::shared_ptr<const OpenVersion<P>> version, std::shared_ptr<const Memtable> memtable, Memtable::Mark published, DeleteSet deletes,
+       std::uint64_t deleted)
+      : version_(std::move(version)), rows_(version_->parts, std::move(memtable), published, std::move(deletes), deleted) {}
+  /// A version with nothing behind it.
+  View(std::shared_ptr<const OpenVersion<P>> version, std::shared_ptr<const Memtable> memtable)
+      : View(version, std::move(memtable), {}, version->deletes, version->manifest.deletes.count) {}
+
+  /// The same moment under a version that holds what this one does.
+  [[nodiscard]] std::shared_ptr<const View> with(std::shared_ptr<const OpenVersion<P>> version) const {
+    return std::make_shared<const View>(std::move(version), rows_.memtable(), Memtable::Mark{rows_.memtable_rows(), rows_.memtable_bytes()}, rows_.deletes(),
+                                        rows_.deleted());
+  }
 
   [[nodiscard]] const OpenVersion<P>& version() const noexcept { return *version_; }
   [[nodiscard]] const std::shared_ptr<const OpenVersion<P>>& version_pointer() const noexcept { return version_; }
@@ -82,13 +102,15 @@ class View {
   [[nodiscard]] const Rows<P>& rows() const noexcept { return rows_; }
   [[nodiscard]] Scope scope() const { return std::as_const(*version_->store).read_scope(); }
 
-  /// The ordinal of a key's document. O(runs x log n); a hit in a run is verified against the key column.
+  /// The ordinal of a key's document. O(runs x log n); a hit in a run is verified against the key column. The newest row of a key decides: where it is
+  /// deleted, so are all before it.
   [[nodiscard]] std::optional<std::uint64_t> find(Scope& scope, std::string_view key, std::uint64_t print) const {
     if (rows_.memtable_rows() != 0) {
-      if (const auto row = rows_.memtable()->find(key, print, rows_.memtable_rows())) return rows_.size() - rows_.memtable_rows() + *row;
+      if (const auto row = rows_.memtable()->find(key, print, rows_.memtable_rows())) return live(scope, rows_.size() - rows_.memtable_rows() + *row);
     }
     return find_flushed(scope, key, print);
   }
+  /// The same among the documents that are in blocks.
   [[nodiscard]] std::optional<std::uint64_t> find_flushed(Scope& scope, std::string_view key, std::uint64_t print) const {
     std::optional<std::uint64_t> found;
     for (auto run = version_->runs.rbegin(); run != version_->runs.rend() && !found; ++run) {
@@ -99,7 +121,7 @@ class View {
         return true;
       });
     }
-    return found;
+    return found ? live(scope, *found) : found;
   }
   [[nodiscard]] std::optional<Document> fetch(std::string_view key, const FieldNames& names) const {
     check_key(key);
@@ -113,19 +135,23 @@ class View {
     const Projection fields(schema(), names, true);
     auto scope = this->scope();
     const auto ordinal = rows_.find(scope, id);
-    if (!ordinal) return std::nullopt;
+    if (!ordinal || !live(scope, *ordinal)) return std::nullopt;
     return rows_.read(scope, schema(), fields, *ordinal);
   }
   [[nodiscard]] SearchResult search(const SearchRequest& request) const {
     auto scope = this->scope();
-    return rows_.search(scope, schema(), request);
+    return rows_.search(*version_->store, scope, schema(), request);
   }
   [[nodiscard]] std::vector<SearchResult> search_batch(const SearchBatchRequest& request) const {
     return rows_.search_batch(*version_->store, schema(), request);
   }
-  [[nodiscard]] std::uint64_t count() const noexcept { return rows_.size(); }
+  [[nodiscard]] std::uint64_t count() const noexcept { return rows_.documents(); }
 
  private:
+  [[nodiscard]] std::optional<std::uint64_t> live(Scope& scope, std::uint64_t ordinal) const {
+    return rows_.is_live(scope, ordinal) ? std::optional(ordinal) : std::nullopt;
+  }
+
   std::shared_ptr<const OpenVersion<P>> version_;
   Rows<P> rows_;
 };

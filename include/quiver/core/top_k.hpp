@@ -4,6 +4,7 @@
 #include <quiver/core/types.hpp>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <utility>
 #include <vector>
@@ -24,7 +25,10 @@ struct Candidate {
 /// REQUIRES: distances are never NaN.
 class TopK {
  public:
-  explicit TopK(std::size_t k) : k_(k) { heap_.reserve(std::min<std::size_t>(k, 4096)); }
+  /// Says of an id whether it may be taken in. Asked only about candidates that are near enough; may throw.
+  using Accept = std::function<bool(std::uint64_t id)>;
+
+  explicit TopK(std::size_t k, const Accept* accept = nullptr) : k_(k), accept_(accept) { heap_.reserve(std::min<std::size_t>(k, 4096)); }
 
   /// The distance that a candidate must not exceed to be of interest; +infinity while fewer than k are held.
   [[nodiscard]] float bound() const noexcept { return bound_; }
@@ -35,8 +39,10 @@ class TopK {
     if (distance > bound_) return;
     if (heap_.size() == k_) {
       if (k_ == 0 || (distance == bound_ && id > heap_.front().id)) return;
+      if (accept_ != nullptr && !(*accept_)(id)) return;
       std::pop_heap(heap_.begin(), heap_.end());
     } else {
+      if (accept_ != nullptr && !(*accept_)(id)) return;
       heap_.emplace_back();
     }
     heap_.back().distance = distance;
@@ -57,6 +63,7 @@ class TopK {
 
  private:
   std::size_t k_;
+  const Accept* accept_;  // null: everything
   float bound_ = k_ == 0 ? -std::numeric_limits<float>::infinity() : std::numeric_limits<float>::infinity();
   std::vector<Candidate> heap_;  // max-heap: the farthest first
 };

@@ -46,6 +46,10 @@ struct Half {
 /// squared L2; 1 - inner product; 1 - cosine similarity.
 enum class Metric : std::uint8_t { l2 = 0, inner_product = 1, cosine = 2 };
 
+/// What a write has reached when it returns: stable storage; the operating system, so that it survives the death of the process and not of the machine; nothing
+/// yet. What survives is always a prefix of what was written, also where levels are mixed.
+enum class Durability : std::uint8_t { sync, buffered, none };
+
 /// A stretch of a file.
 struct Range {
   std::uint64_t offset = 0;

@@ -21,6 +21,7 @@ class VersionCheck {
     if (auto text = head(); !text.empty()) return text;
     if (auto text = segments(); !text.empty()) return text;
     if (auto text = id_runs(); !text.empty()) return text;
+    if (auto text = deletes(); !text.empty()) return text;
     return uniqueness();
   }
 
@@ -33,16 +34,20 @@ class VersionCheck {
     if (v.retain_age_seconds < 0) return "versions are kept for " + std::to_string(v.retain_age_seconds) + " seconds";
     if (v.preferred_policy.size() > max_note_size) return "the name of the preferred policy is too long";
     if (v.library_version.size() > max_note_size) return "the library's version is too long";
+    if ((v.log.number == 0) != (v.log.id == FileId{})) return "a log has both a number and an id, or neither";
+    if (v.durability > Durability::none) return "the durability " + std::to_string(static_cast<unsigned>(v.durability)) + " is unknown";
+    if (v.continues && v.parent == 0) return "the first version cannot continue another";
     std::uint64_t before = 0;
     for (const auto& kept : v.retained) {
       if (kept.number <= before || kept.number >= v.number) return "retained version " + std::to_string(kept.number) + " is out of order";
+      if (kept.continues && kept.number == 1) return "the first version cannot continue another, and retained version 1 does";
       before = kept.number;
     }
     return {};
   }
 
   [[nodiscard]] std::string segments() {
-    std::uint64_t documents = 0;
+    std::uint64_t rows = 0;
     for (const auto& segment : version_.segments) {
       const auto name = segment_folder(segment.id);
       if (segment.id.value >= version_.next_segment) return name + " is not below the next segment number " + std::to_string(version_.next_segment);
@@ -54,11 +59,13 @@ class VersionCheck {
         return name + " has " + std::to_string(segment.blocks.size()) + " blocks where every flush makes " + std::to_string(1 + vectors);
       for (std::size_t i = 0; i < segment.blocks.size(); i += 1 + vectors) {
         if (auto text = flushed(segment, i); !text.empty()) return text;
-        documents += segment.blocks[i].rows;  // cannot overflow: the ranges of document ids are disjoint and hold the rows
+        rows += segment.blocks[i].rows;  // cannot overflow: the ranges of document ids are disjoint and hold the rows
       }
     }
-    if (documents != version_.documents)
-      return "the blocks hold " + std::to_string(documents) + " documents, the manifest counts " + std::to_string(version_.documents);
+    const auto deleted = version_.deletes.count;
+    if (deleted > rows || rows - deleted != version_.documents)
+      return "the blocks hold " + std::to_string(rows) + " documents, the manifest counts " + std::to_string(version_.documents) + " and " +
+             std::to_string(deleted) + " deleted ones";
     std::sort(ids_.begin(), ids_.end());
     if (const auto twin = std::adjacent_find(ids_.begin(), ids_.end()); twin != ids_.end()) return segment_folder(SegmentId{*twin}) + " is there twice";
     return {};
@@ -101,6 +108,15 @@ class VersionCheck {
       if (auto text = file(run); !text.empty()) return text;
     }
     return {};
+  }
+
+  [[nodiscard]] std::string deletes() {
+    const auto& ref = version_.deletes.file;
+    if (ref == FileRef{}) return version_.deletes.count == 0 ? std::string() : "documents are deleted, and no file says which";
+    const auto number = parse_deletes_name(ref.name);
+    if (!number) return quoted(ref.name) + " is no name for a file of the delete store";
+    if (*number >= version_.next_deletes) return quoted(ref.name) + " is not below the next number of deletes " + std::to_string(version_.next_deletes);
+    return file(ref);
   }
 
   [[nodiscard]] std::string file(const FileRef& ref) {

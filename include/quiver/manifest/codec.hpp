@@ -5,14 +5,16 @@
 #include <quiver/manifest/archive.hpp>
 #include <quiver/manifest/check.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <new>
+#include <stdexcept>
 
 namespace quiver::detail {
 
 inline constexpr std::uint64_t manifest_magic = 0x314E414D56495551ull;  // "QUIVMAN1"
-inline constexpr std::uint32_t manifest_format_version = 1;
-inline constexpr std::size_t manifest_frame_size = 40;  // magic, format version, three masks, length, checksum
+inline constexpr std::uint32_t manifest_format_version = 2;             // 1: without a log, without deletes
+inline constexpr std::size_t manifest_frame_size = 40;                  // magic, format version, three masks, length, checksum
 
 // The fields of the schema as the manifest holds them.
 struct FieldRecord {
@@ -62,13 +64,18 @@ void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, RetainedVersion& version) 
 
 /// The payload in the order of the bytes; the schema travels as its two lists.
 template <class Archive, class V>
-void transfer(Archive& archive, V& v, std::vector<FieldRecord>& fields, std::vector<VectorRecord>& vectors) {
+void transfer(Archive& archive, V& v, std::vector<FieldRecord>& fields, std::vector<VectorRecord>& vectors, std::vector<std::uint64_t>& continuing,
+              std::uint32_t format) {
   archive(v.number, v.parent, v.store_id.low, v.store_id.high, v.time);
   archive(list_field(fields, least_field), list_field(vectors, least_vector));
   archive(list_field(v.segments, least_segment), list_field(v.id_runs, least_file));
   archive(v.next_doc_id, v.next_segment, v.next_block, v.next_run, v.documents);
   archive(v.flush_bytes, v.segment_rows, v.retain_versions, v.retain_age_seconds);
   archive(v.preferred_policy, v.library_version, list_field(v.retained, least_retained));
+  if (format < 2) return;
+  archive(v.log.number, v.log.id.low, v.log.id.high, v.last_sequence);
+  archive(enum_field(v.durability, [](Durability d) { return d <= Durability::none; }), v.continues, list_field(continuing, sizeof(std::uint64_t)));
+  archive(v.deletes.file, v.deletes.count, v.next_deletes);
 }
 
 /// The checksum of a whole manifest but its own field: the payload's, seeded with that of the frame before the field.
@@ -84,6 +91,10 @@ void transfer(Archive& archive, V& v, std::vector<FieldRecord>& fields, std::vec
   std::vector<VectorRecord> vectors;
   for (const auto& f : version.schema.vectors()) vectors.push_back({f.name(), static_cast<std::uint32_t>(f.dimension()), f.metric()});
 
+  std::vector<std::uint64_t> continuing;
+  for (const auto& kept : version.retained)
+    if (kept.continues) continuing.push_back(kept.number);
+
   ByteOutputArchive out;
   out.write(manifest_magic);
   out.write(manifest_format_version);
@@ -92,7 +103,7 @@ void transfer(Archive& archive, V& v, std::vector<FieldRecord>& fields, std::vec
   out.write(version.features.incompat);
   out.write(std::uint64_t{0});
   out.write(std::uint64_t{0});
-  transfer(out, version, fields, vectors);
+  transfer(out, version, fields, vectors, continuing, manifest_format_version);
   auto bytes = out.take();
   store<std::uint64_t>(&bytes[24], bytes.size() - manifest_frame_size);
   store(&bytes[32], manifest_checksum(bytes));
@@ -140,8 +151,17 @@ void transfer(Archive& archive, V& v, std::vector<FieldRecord>& fields, std::vec
   try {
     std::vector<FieldRecord> fields;
     std::vector<VectorRecord> vectors;
-    transfer(in, version, fields, vectors);
+    std::vector<std::uint64_t> continuing;
+    transfer(in, version, fields, vectors, continuing, load<std::uint32_t>(&bytes[8]));
     in.done();
+    // In the order of the retained ones and each once: what was read is written again in the same bytes.
+    auto kept = version.retained.begin();
+    for (const auto number : continuing) {
+      kept = std::find_if(kept, version.retained.end(), [number](const auto& v) { return v.number == number; });
+      if (kept == version.retained.end())
+        throw std::invalid_argument("version " + std::to_string(number) + " continues another and is not retained, or is out of order");
+      (kept++)->continues = true;
+    }
     std::vector<Field> scalar_fields;
     scalar_fields.reserve(fields.size());
     for (auto& f : fields) scalar_fields.emplace_back(std::move(f.name), f.type, f.nullable, f.indexed);

@@ -20,6 +20,8 @@ inline constexpr std::string_view manifest_prefix = "MANIFEST_";
 inline constexpr std::string_view segment_prefix = "seg-";
 inline constexpr std::string_view block_prefix = "blk-";
 inline constexpr std::string_view run_prefix = "idmap-";
+inline constexpr std::string_view deletes_prefix = "deletes-";
+inline constexpr std::string_view log_prefix = "wal-";
 
 /// `number` in decimal, filled up with zeros to `width` digits; longer where it needs to be.
 [[nodiscard]] inline std::string padded(std::uint64_t number, std::size_t width) {
@@ -53,6 +55,18 @@ inline constexpr std::string_view run_prefix = "idmap-";
 [[nodiscard]] inline std::string run_name(std::uint64_t number) { return std::string(run_prefix) + padded(number, 6); }
 [[nodiscard]] inline std::optional<std::uint64_t> parse_run_name(std::string_view name) noexcept {
   return skip_prefix(name, run_prefix) ? parse_padded(name, 6) : std::nullopt;
+}
+
+/// "deletes-000031"
+[[nodiscard]] inline std::string deletes_name(std::uint64_t number) { return std::string(deletes_prefix) + padded(number, 6); }
+[[nodiscard]] inline std::optional<std::uint64_t> parse_deletes_name(std::string_view name) noexcept {
+  return skip_prefix(name, deletes_prefix) ? parse_padded(name, 6) : std::nullopt;
+}
+
+/// "wal-000012"
+[[nodiscard]] inline std::string log_name(std::uint64_t number) { return std::string(log_prefix) + padded(number, 6); }
+[[nodiscard]] inline std::optional<std::uint64_t> parse_log_name(std::string_view name) noexcept {
+  return skip_prefix(name, log_prefix) ? parse_padded(name, 6) : std::nullopt;
 }
 
 /// "seg-000007"
@@ -89,17 +103,20 @@ struct BlockName {
   return std::nullopt;
 }
 
-/// True for the names that a draft of one of our files bears before it is published.
-[[nodiscard]] inline bool is_data_file_name(std::string_view name) noexcept { return parse_block_name(name) || parse_run_name(name); }
+/// True for the files that a manifest names with id, length and checksum. A log is none: it grows.
+[[nodiscard]] inline bool is_data_file_name(std::string_view name) noexcept {
+  return parse_block_name(name) || parse_run_name(name) || parse_deletes_name(name);
+}
+/// True for the names that a draft of one of our files bears before it is published. A log is never a draft.
 [[nodiscard]] inline bool is_temporary_name(std::string_view name) noexcept {
   constexpr std::string_view ending = ".tmp";
   if (!name.ends_with(ending)) return false;
   name.remove_suffix(ending.size());
   return is_data_file_name(name) || parse_manifest_name(name);
 }
-/// True for every name that a collection gives a file: manifests, blocks, id runs, their temporary names, and LOCK.
+/// True for every name that a collection gives a file: manifests, blocks, id runs, deletes, their temporary names, logs, and LOCK.
 [[nodiscard]] inline bool is_own_name(std::string_view name) noexcept {
-  return name == "LOCK" || is_data_file_name(name) || parse_manifest_name(name).has_value() || is_temporary_name(name);
+  return name == "LOCK" || is_data_file_name(name) || parse_manifest_name(name).has_value() || parse_log_name(name).has_value() || is_temporary_name(name);
 }
 
 }  // namespace quiver::detail

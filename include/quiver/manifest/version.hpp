@@ -40,6 +40,7 @@ struct RetainedVersion {
   std::uint64_t number = 0;
   std::int64_t time = 0;  // microseconds since 1970 began
   std::uint64_t documents = 0;
+  bool continues = false;  // as Version::continues
   friend constexpr bool operator==(const RetainedVersion&, const RetainedVersion&) = default;
 };
 
@@ -51,7 +52,21 @@ struct FeatureMasks {
   friend constexpr bool operator==(const FeatureMasks&, const FeatureMasks&) = default;
 };
 
-inline constexpr FeatureMasks known_features{};  // this release has no features beyond format version 1
+inline constexpr FeatureMasks known_features{};  // this release has no features beyond its format version
+
+/// The log of what was written since the last flush. The manifest names it by number and id, so that no other file passes for it.
+struct LogRef {
+  std::uint64_t number = 0;  // 0: there is none
+  FileId id;
+  friend constexpr bool operator==(const LogRef&, const LogRef&) = default;
+};
+
+/// Which documents are deleted, as a file of the delete store.
+struct DeletesRef {
+  FileRef file;             // without a name: there is none
+  std::uint64_t count = 0;  // documents that are deleted and that a block holds still
+  friend bool operator==(const DeletesRef&, const DeletesRef&) = default;
+};
 
 /// The whole state of a collection at one moment, as it is published. A plain value.
 struct Version {
@@ -63,17 +78,24 @@ struct Version {
   std::vector<SegmentRef> segments;  // ascending in document ids
   std::vector<FileRef> id_runs;      // oldest first
   std::uint64_t next_doc_id = 0, next_segment = 0, next_block = 0, next_run = 0;
-  std::uint64_t documents = 0;
+  std::uint64_t documents = 0;  // without the deleted ones
   std::uint64_t flush_bytes = 0, segment_rows = 0;
   std::uint64_t retain_versions = 0;
   std::int64_t retain_age_seconds = 0;
   std::string preferred_policy;           // empty: none
   std::string library_version;            // that wrote this
   std::vector<RetainedVersion> retained;  // oldest first, this one not included
+  LogRef log;
+  std::uint64_t last_sequence = 0;  // of the last batch that is flushed; the log's first is the next
+  Durability durability = Durability::sync;
+  bool continues = false;  // the same documents as its parent, under another log: not a version of its own to a user
+  DeletesRef deletes;
+  std::uint64_t next_deletes = 1;
   FeatureMasks features = {};
 
   /// False if the manifest was written with a feature that this release can read past but would break by writing.
   [[nodiscard]] bool writable() const noexcept { return (features.ro_compat & ~known_features.ro_compat) == 0; }
+  friend bool operator==(const Version&, const Version&) = default;
 };
 
 }  // namespace quiver::detail

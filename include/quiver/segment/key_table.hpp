@@ -1,7 +1,8 @@
-// fingerprint -> row of the memtable: an insert-only hash table that is read without locks while it grows.
+// fingerprint -> rows of the memtable, newest first: an insert-only hash table that is read without locks while it grows.
 #pragma once
 
 #include <quiver/core/types.hpp>
+#include <quiver/segment/stable_rows.hpp>
 
 #include <atomic>
 #include <memory>
@@ -9,40 +10,43 @@
 
 namespace quiver::detail {
 
-/// Open addressing with linear probing; a slot is one atomic word {upper half of the fingerprint, row + 1}. Growing builds a new table and
-/// swaps one pointer; earlier tables live until the KeyTable dies, so that a reader may finish in them. One writer, any number of readers.
+/// Open addressing with linear probing; a slot is one atomic word {upper half of the fingerprint, newest row + 1}, and from each row a chain leads to the
+/// one before it under the same fingerprint, so that a key which is written often takes one slot. Growing builds a new table and swaps one pointer; earlier
+/// tables live until the KeyTable dies, so that a reader may finish in them. One writer, any number of readers.
 class KeyTable {
  public:
   KeyTable() { grow(1024); }
 
-  /// The first row for which `matches(row)` is true among those entered under `fingerprint`; none: ~0.
+  /// The newest row for which `matches(row)` is true among those entered under `fingerprint`; none: ~0.
   template <class Matches>
   [[nodiscard]] std::uint64_t find(std::uint64_t fingerprint, Matches&& matches) const {
-    const Table& table = *current_.load(std::memory_order_acquire);
-    for (std::uint64_t at = fingerprint & table.mask;; at = (at + 1) & table.mask) {
-      const auto slot = table.slots[at].load(std::memory_order_acquire);
-      if (slot == 0) return ~std::uint64_t{0};
-      if ((slot ^ fingerprint) >> 32 == 0) {
-        const std::uint64_t row = (slot & 0xFFFFFFFFu) - 1;
-        if (matches(row)) return row;
-      }
+    for (;;) {
+      const auto before = truncations_.load(std::memory_order_acquire);
+      const auto found = look(fingerprint, matches);
+      // A row that was taken back meanwhile may have been entered again under another fingerprint, and then its chain led astray.
+      if (found != ~std::uint64_t{0} || truncations_.load(std::memory_order_acquire) == before) return found;
     }
   }
-  /// REQUIRES: row < 2^32 - 1; rows are entered in ascending order.
+  /// REQUIRES: row < 2^32 - 1; rows are entered in ascending order, from 0.
   void insert(std::uint64_t fingerprint, std::uint64_t row) {
     if ((fingerprints_.size() + 1) * 2 > current_.load(std::memory_order_relaxed)->mask) grow((current_.load(std::memory_order_relaxed)->mask + 1) * 2);
     fingerprints_.push_back(fingerprint);
-    put(*current_.load(std::memory_order_relaxed), fingerprint, row);
+    const Table& table = *current_.load(std::memory_order_relaxed);
+    const auto at = place(table, fingerprint);
+    older_.grow(row)->store(static_cast<std::uint32_t>(table.slots[at].load(std::memory_order_relaxed) & 0xFFFFFFFFu), std::memory_order_release);
+    enter(table, at, fingerprint, row);
   }
   /// Takes back the rows entered last, down to `rows` of them. Newest first, so every probe chain is left as it was before they came.
   void truncate(std::uint64_t rows) {
-    Table& table = *current_.load(std::memory_order_relaxed);
+    const Table& table = *current_.load(std::memory_order_relaxed);
     for (; fingerprints_.size() > rows; fingerprints_.pop_back()) {
-      const std::uint64_t wanted = fingerprints_.size();  // row + 1
-      std::uint64_t at = fingerprints_.back() & table.mask;
-      while ((table.slots[at].load(std::memory_order_relaxed) & 0xFFFFFFFFu) != wanted) at = (at + 1) & table.mask;
-      table.slots[at].store(0, std::memory_order_release);
+      const auto fingerprint = fingerprints_.back();
+      const auto at = place(table, fingerprint);
+      const std::uint64_t older = older_[fingerprints_.size() - 1].load(std::memory_order_relaxed);
+      table.slots[at].store(older == 0 ? 0 : (fingerprint >> 32 << 32) | older, std::memory_order_release);
     }
+    // Behind the slots, before a row is entered again: who counts it from the start sees no row that was taken back, who does not looks again.
+    truncations_.fetch_add(1, std::memory_order_release);
   }
 
  private:
@@ -52,20 +56,41 @@ class KeyTable {
     std::unique_ptr<std::atomic<std::uint64_t>[]> slots;
   };
 
-  static void put(Table& table, std::uint64_t fingerprint, std::uint64_t row) {
-    std::uint64_t at = fingerprint & table.mask;
-    while (table.slots[at].load(std::memory_order_relaxed) != 0) at = (at + 1) & table.mask;
+  template <class Matches>
+  [[nodiscard]] std::uint64_t look(std::uint64_t fingerprint, Matches& matches) const {
+    const Table& table = *current_.load(std::memory_order_acquire);
+    for (std::uint64_t at = fingerprint & table.mask;; at = (at + 1) & table.mask) {
+      const auto slot = table.slots[at].load(std::memory_order_acquire);
+      if (slot == 0) return ~std::uint64_t{0};
+      if ((slot ^ fingerprint) >> 32 != 0) continue;
+      for (std::uint64_t next = slot & 0xFFFFFFFFu; next != 0; next = older_[next - 1].load(std::memory_order_acquire))
+        if (matches(next - 1)) return next - 1;
+    }
+  }
+  /// The slot of exactly this fingerprint, or the free one where it belongs. The writer's: it knows the whole fingerprint of each row.
+  [[nodiscard]] std::uint64_t place(const Table& table, std::uint64_t fingerprint) const {
+    for (std::uint64_t at = fingerprint & table.mask;; at = (at + 1) & table.mask) {
+      const auto slot = table.slots[at].load(std::memory_order_relaxed);
+      if (slot == 0) return at;
+      // The half that is at hand tells nearly all others apart, and saves the walk to their fingerprints.
+      if ((slot ^ fingerprint) >> 32 == 0 && fingerprints_[(slot & 0xFFFFFFFFu) - 1] == fingerprint) return at;
+    }
+  }
+  static void enter(const Table& table, std::uint64_t at, std::uint64_t fingerprint, std::uint64_t row) {
     table.slots[at].store((fingerprint >> 32 << 32) | (row + 1), std::memory_order_release);
   }
   void grow(std::uint64_t capacity) {
     tables_.push_back(std::make_unique<Table>(capacity));
-    for (std::uint64_t row = 0; row < fingerprints_.size(); ++row) put(*tables_.back(), fingerprints_[row], row);
+    // The chains lead from row to row and stay as they are.
+    for (std::uint64_t row = 0; row < fingerprints_.size(); ++row) enter(*tables_.back(), place(*tables_.back(), fingerprints_[row]), fingerprints_[row], row);
     current_.store(tables_.back().get(), std::memory_order_release);
   }
 
   std::atomic<Table*> current_{nullptr};
   std::vector<std::unique_ptr<Table>> tables_;
-  std::vector<std::uint64_t> fingerprints_;  // by row; the writer's alone
+  std::vector<std::uint64_t> fingerprints_;       // by row; the writer's alone
+  StableRows<std::atomic<std::uint32_t>> older_;  // by row: the row before it under its fingerprint, + 1; 0: none
+  std::atomic<std::uint64_t> truncations_{0};
 };
 
 }  // namespace quiver::detail

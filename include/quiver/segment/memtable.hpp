@@ -67,7 +67,7 @@ class Memtable {
     }
   }
 
-  /// The row of `key` among the first `rows`; nullopt where it is not.
+  /// The newest row of `key` among the first `rows`, deleted or not; nullopt where it is not.
   [[nodiscard]] std::optional<std::uint64_t> find(std::string_view key, std::uint64_t print, std::uint64_t rows) const {
     const auto row = table_.find(print, [&](std::uint64_t r) { return r < rows && keys_[r] == key; });
     return row == ~std::uint64_t{0} ? std::nullopt : std::optional(row);

@@ -104,6 +104,10 @@ class Part {
   }
 
   [[nodiscard]] std::uint64_t rows() const noexcept { return rows_; }
+  /// Of a row. Computed where no id is missing between the first and the last.
+  [[nodiscard]] DocId doc_id(Scope& scope, std::uint64_t row) const {
+    return last_.value - first_.value == rows_ - 1 ? DocId{first_.value + row} : scalars_.doc_id(scope, row);
+  }
   [[nodiscard]] DocId first() const noexcept { return first_; }
   [[nodiscard]] DocId last() const noexcept { return last_; }
   /// The id of the SCALAR block's file: parts with one id are one part.

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <quiver/core/parallel.hpp>
+#include <quiver/ids/delete_set.hpp>
 #include <quiver/segment/memtable.hpp>
 #include <quiver/segment/part.hpp>
 #include <quiver/segment/request.hpp>
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace quiver::detail {
@@ -20,8 +22,14 @@ class Rows {
   using Parts = std::vector<std::shared_ptr<const Part<P>>>;
 
   /// `published`: how much of the memtable belongs to this moment; the memtable itself may grow meanwhile.
-  Rows(Parts parts, std::shared_ptr<const Memtable> memtable, Memtable::Mark published)
-      : parts_(std::move(parts)), memtable_(std::move(memtable)), memtable_rows_(published.rows), memtable_bytes_(published.bytes) {
+  /// `deleted` of the rows are in `deletes`, which may know documents besides that no row holds.
+  Rows(Parts parts, std::shared_ptr<const Memtable> memtable, Memtable::Mark published, DeleteSet deletes, std::uint64_t deleted)
+      : parts_(std::move(parts)),
+        memtable_(std::move(memtable)),
+        memtable_rows_(published.rows),
+        memtable_bytes_(published.bytes),
+        deletes_(std::move(deletes)),
+        deleted_(deleted) {
     starts_.reserve(parts_.size() + 1);
     starts_.push_back(0);
     for (const auto& part : parts_) starts_.push_back(starts_.back() + part->rows());
@@ -31,9 +39,14 @@ class Rows {
   [[nodiscard]] const std::shared_ptr<const Memtable>& memtable() const noexcept { return memtable_; }
   [[nodiscard]] std::uint64_t memtable_rows() const noexcept { return memtable_rows_; }
   [[nodiscard]] std::uint64_t memtable_bytes() const noexcept { return memtable_bytes_; }
+  /// Rows, deleted ones among them.
   [[nodiscard]] std::uint64_t size() const noexcept { return starts_.back() + memtable_rows_; }
+  [[nodiscard]] std::uint64_t deleted() const noexcept { return deleted_; }
+  [[nodiscard]] std::uint64_t documents() const noexcept { return size() - deleted_; }
+  [[nodiscard]] const DeleteSet& deletes() const noexcept { return deletes_; }
+  [[nodiscard]] bool is_live(Scope& scope, std::uint64_t ordinal) const { return deleted_ == 0 || !deletes_.contains(doc_id(scope, ordinal)); }
 
-  /// The ordinal of a document, in O(log parts + log groups + log rows).
+  /// The ordinal of a document, deleted or not, in O(log parts + log groups + log rows).
   [[nodiscard]] std::optional<std::uint64_t> find(Scope& scope, DocId id) const {
     if (memtable_rows_ != 0 && id >= memtable_->doc_id(0)) {
       const auto row = id.value - memtable_->doc_id(0).value;
@@ -47,7 +60,7 @@ class Rows {
   }
   [[nodiscard]] DocId doc_id(Scope& scope, std::uint64_t ordinal) const {
     const auto part = part_of(ordinal);
-    return part == parts_.size() ? memtable_->doc_id(ordinal - starts_.back()) : parts_[part]->scalars().doc_id(scope, ordinal - starts_[part]);
+    return part == parts_.size() ? memtable_->doc_id(ordinal - starts_.back()) : parts_[part]->doc_id(scope, ordinal - starts_[part]);
   }
   /// The view lives until the scope is renewed.
   [[nodiscard]] std::string_view key(Scope& scope, std::uint64_t ordinal) const {
@@ -70,14 +83,16 @@ class Rows {
     for (const auto i : fields.vectors) append_vector(to, schema.vectors()[i], memtable_->vector(i, row));
   }
 
-  /// Exact search: every row is looked at once. Complexity O(rows x dimension). Renews the scope.
-  [[nodiscard]] SearchResult search(Scope& scope, const Schema& schema, const SearchRequest& request) const {
+  /// Exact search of the live rows: every row is looked at once. Complexity O(rows x dimension). Renews the scope.
+  [[nodiscard]] SearchResult search(const typename P::Store& store, Scope& scope, const Schema& schema, const SearchRequest& request) const {
     const auto field = vector_ordinal(schema, request.field);
     const auto& vector = schema.vectors()[field];
     check_query(vector, request.query.floats());
     const Projection fields(schema, request.fields, false);
     const FlatQuery query(vector.metric(), request.query.floats());
-    TopK best(std::min<std::uint64_t>(request.k, size()));
+    auto ids = deleted_ == 0 ? std::optional<Scope>() : std::optional<Scope>(store.read_scope());
+    const auto accept = accept_live(ids);
+    TopK best(std::min<std::uint64_t>(request.k, documents()), accept ? &accept : nullptr);
     if (best.k() != 0) {
       for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i]->vectors(field).search(scope, query, starts_[i], best);
       if (memtable_rows_ != 0)
@@ -101,16 +116,18 @@ class Rows {
 
     std::vector<SearchResult> results(count);
     constexpr std::size_t tile = 32;
-    const auto wanted = std::min<std::uint64_t>(request.k, size());
+    const auto wanted = std::min<std::uint64_t>(request.k, documents());
     parallel_for((count + tile - 1) / tile, request.threads, [&](std::size_t t) {
       auto scope = store.read_scope();
       const auto first = t * tile;
       const auto here = std::min(tile, count - first);
+      auto ids = deleted_ == 0 ? std::optional<Scope>() : std::optional<Scope>(store.read_scope());
+      const auto accept = accept_live(ids);
       std::vector<FlatQuery> queries;
       std::vector<TopK> best;
       for (std::size_t i = 0; i < here; ++i) {
         queries.emplace_back(vector.metric(), all.subspan((first + i) * vector.dimension(), vector.dimension()));
-        best.emplace_back(wanted);
+        best.emplace_back(wanted, accept ? &accept : nullptr);
       }
       if (wanted != 0) {
         for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i]->vectors(field).search_batch(scope, queries, starts_[i], best);
@@ -126,6 +143,14 @@ class Rows {
  private:
   [[nodiscard]] std::size_t part_of(std::uint64_t ordinal) const noexcept {
     return static_cast<std::size_t>(std::upper_bound(starts_.begin() + 1, starts_.end(), ordinal) - starts_.begin() - 1);
+  }
+  /// Keeps deleted rows out of an answer; empty where there are none. Reads through a scope of its own, for the scan renews the other.
+  [[nodiscard]] TopK::Accept accept_live(std::optional<Scope>& ids) const {
+    if (!ids) return {};
+    return [this, &ids](std::uint64_t ordinal) {
+      ids->renew();
+      return !deletes_.contains(doc_id(*ids, ordinal));
+    };
   }
   [[nodiscard]] SearchResult answer(Scope& scope, const Schema& schema, const VectorField& vector, const Projection& fields, TopK& best) const {
     const bool looked = best.k() != 0;
@@ -150,6 +175,8 @@ class Rows {
   std::vector<std::uint64_t> starts_;  // first ordinal of each part, then of the memtable
   std::shared_ptr<const Memtable> memtable_;
   std::uint64_t memtable_rows_, memtable_bytes_;
+  DeleteSet deletes_;
+  std::uint64_t deleted_;
 };
 
 }  // namespace quiver::detail

@@ -40,11 +40,12 @@ class Segment {
   /// Include <quiver/quiver.hpp>: reading the manifest is the collection's part.
   [[nodiscard]] static Segment open(const std::filesystem::path& path, SegmentId id, const typename P::Options& options = {});
 
-  /// For those who have read a manifest: the segment's opened parts.
-  Segment(std::shared_ptr<const typename P::Store> store, std::shared_ptr<const Schema> schema, SegmentId id, typename detail::Rows<P>::Parts parts)
-      : store_(std::move(store)), schema_(std::move(schema)), id_(id), rows_(std::move(parts), nullptr, {}) {}
+  /// For those who have read a manifest: the segment's rows.
+  Segment(std::shared_ptr<const typename P::Store> store, std::shared_ptr<const Schema> schema, SegmentId id, detail::Rows<P> rows)
+      : store_(std::move(store)), schema_(std::move(schema)), id_(id), rows_(std::move(rows)) {}
 
   [[nodiscard]] SegmentId id() const noexcept { return id_; }
+  /// Rows that are stored, those of deleted documents among them.
   [[nodiscard]] std::uint64_t rows() const noexcept { return rows_.size(); }
   [[nodiscard]] const Schema& schema() const noexcept { return *schema_; }
   /// The columns as they are stored: `_key` and `_doc_id`, then the schema's fields.
@@ -60,17 +61,18 @@ class Segment {
     }
     return out;
   }
-  /// The document at a row; empty `fields`: every field. nullopt past the last row.
+  /// The document at a row; empty `fields`: every field. nullopt past the last row, and where the document was deleted.
   [[nodiscard]] std::optional<Document> fetch(RowId row, const FieldNames& fields = {}) const {
     const detail::Projection wanted(*schema_, fields, true);
     if (row.value >= rows()) return std::nullopt;
     auto scope = store_->read_scope();
+    if (!rows_.is_live(scope, row.value)) return std::nullopt;
     return rows_.read(scope, *schema_, wanted, row.value);
   }
-  /// Exact search of this segment's rows alone; errors as Collection::search.
+  /// Exact search of this segment's documents alone; errors as Collection::search.
   [[nodiscard]] SearchResult search(const SearchRequest& request) const {
     auto scope = store_->read_scope();
-    return rows_.search(scope, *schema_, request);
+    return rows_.search(*store_, scope, *schema_, request);
   }
 
  private:

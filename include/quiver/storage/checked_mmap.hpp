@@ -51,6 +51,8 @@ struct BasicCheckedMMapPolicy {
   using ReadScope = detail::EmptyReadScope;
   using Draft = typename detail::Directory<FS>::Draft;
   using Lock = typename detail::Directory<FS>::Lock;
+  using Log = typename detail::Directory<FS>::Log;
+  using LogReader = typename detail::Directory<FS>::LogReader;
 
   /// Shares mapping and bits with its copies.
   class Reader {

@@ -13,6 +13,7 @@ namespace quiver::detail {
 
 inline constexpr std::string_view lock_name = "LOCK";
 inline constexpr std::string_view temp_suffix = ".tmp";
+inline constexpr std::string_view log_file_prefix = "wal-";  // of every log
 
 /// True of a name a store can hold: "name" or "folder/name", made of letters, digits, '-', '_' and '.', no part beginning with '.'.
 [[nodiscard]] inline bool valid_file_name(std::string_view name) noexcept {
@@ -40,12 +41,15 @@ struct OpenedFile {
 };
 
 /// One store's folder, shared by its Store, drafts and readers. Reading is safe from any thread; one thread writes at a time.
-/// After a failed sync nobody knows what is on the disk: the directory is poisoned, and all later writing is Errc::io_error until it is opened anew.
+/// After a failed sync, or a record of a log that was written in part, nobody knows what is on the disk: the directory is poisoned, and all later writing is
+/// Errc::io_error until it is opened anew.
 template <FileSystem FS>
 class Directory : public std::enable_shared_from_this<Directory<FS>> {
  public:
   class Draft;
   class Lock;
+  class Log;
+  class LogReader;
 
   /// Makes the folder, and those above it, where missing, each durably. already_exists: something else than what a create cut short leaves is in it.
   [[nodiscard]] static std::shared_ptr<Directory> create(const std::filesystem::path& path) {
@@ -54,7 +58,7 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     make_folders(folder, true);
     auto made = open(path, OpenMode::read_write, Access::writing);
     for (const auto& entry : list_folder(made->folder_, path))
-      if (entry.name != lock_name && !(entry.kind == EntryKind::file && std::string_view(entry.name).ends_with(temp_suffix)))
+      if (entry.kind != EntryKind::file || (entry.name != lock_name && !entry.name.starts_with(log_file_prefix) && !entry.name.ends_with(temp_suffix)))
         fail(Errc::already_exists, path, "the folder is not empty, '" + entry.name + "' is in it; choose another path or open what is there");
     return made;
   }
@@ -155,6 +159,10 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     for (const auto& name : folders) sync_names(name, SyncSite::published_name);
     synced_folders_.merge(folders);
   }
+  /// A new log that begins with `first`, durable with its name when this returns; directory_log.hpp defines it. What an earlier process left under that name
+  /// is removed, never continued. An error leaves no name, or one that the next attempt replaces. io_error after a failed sync, for good.
+  [[nodiscard]] Log append_log(std::string_view name, ByteSpan first);
+  [[nodiscard]] LogReader read_log(std::string_view name) const;
   /// A file that is missing is no error. A folder goes with its last file.
   void remove(std::string_view name) {
     check_writable();
@@ -231,7 +239,7 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
 
   void check_writable() const {
     if (mode_ == OpenMode::read_only) fail(Errc::read_only, path_, "the store was opened read-only");
-    if (poisoned()) fail(Errc::io_error, path_, "an earlier sync failed, so what the disk holds is unknown; close the store and open it again");
+    if (poisoned()) fail(Errc::io_error, path_, "an earlier sync or write failed, so what the disk holds is unknown; close the store and open it again");
   }
   // Makes the folder of `name`; its entry is synced when something in it is published.
   void ensure_folder(std::string_view name) {
@@ -246,12 +254,16 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     sync("open the folder to sync it", path_ / folder, [&] { return FS::open_subfolder(folder_, folder, inner); });
     sync("sync the folder", path_ / folder, [&] { return FS::sync_folder(inner, site); });
   }
+  void poison() noexcept { poisoned_.store(true, std::memory_order_relaxed); }
   // A sync that failed is not tried again: the system may have dropped what it could not write, and the next sync would find nothing to do.
   template <class Call>
   void sync(std::string_view operation, const std::filesystem::path& path, Call&& call) {
     const auto result = uninterrupted(call);
     if (result) return;
-    poisoned_.store(true, std::memory_order_relaxed);
+    poison();
+    // Never no_space: that says that nothing happened.
+    if (result.error == ENOSPC || result.error == EDQUOT)
+      fail(Errc::io_error, path, "cannot " + std::string(operation) + ": the disk is full; free some space, close the store and open it again");
     fail_io(Access::writing, result.error, operation, path);
   }
   void rename(Draft& draft) {
@@ -323,7 +335,6 @@ class Directory<FS>::Draft {
       broken_ = true;
       throw;
     }
-    written_ += bytes.size();
   }
 
  private:

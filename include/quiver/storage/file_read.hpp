@@ -20,6 +20,7 @@ struct BasicFileReadPolicy {
   static constexpr StorageCaps caps{.writable = false, .zero_copy = false, .volatile_store = false};
 
   using Options = FileReadOptions;
+  using LogReader = typename detail::Directory<FS>::LogReader;
 
   /// The buffers of its views. One thread.
   class ReadScope {

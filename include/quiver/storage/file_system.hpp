@@ -14,13 +14,16 @@ namespace quiver {
 
 /// Every sync of the library has a name, so that a test can leave one out and must then fail.
 enum class SyncSite : std::uint8_t {
-  draft_data,         ///< the bytes of a draft, before its rename
-  published_name,     ///< the folder that a draft was renamed in, and the store's own where that folder is new in it
-  found_names,        ///< the store's folder, before a new writer relies on the names that an earlier one left
-  store_folder_entry  ///< the folder above a store's folder, after that was made
+  draft_data,          ///< the bytes of a draft, before its rename
+  published_name,      ///< the folder that a draft was renamed in, and the store's own where that folder is new in it
+  found_names,         ///< the store's folder, before a new writer relies on the names that an earlier one left
+  store_folder_entry,  ///< the folder above a store's folder, after that was made
+  log_begin,           ///< the first bytes of a log
+  log_name,            ///< the folder that a log was made in
+  log_data             ///< what was appended to a log
 };
 
-inline constexpr std::size_t sync_sites = 4;
+inline constexpr std::size_t sync_sites = 7;
 
 /// What a primitive answers: how many bytes it moved, and the errno value of its failure (0: none).
 struct IoResult {
@@ -69,6 +72,7 @@ concept FileSystem =
       { FS::describe(open_file, entry) } -> std::same_as<IoResult>;           // kind and size; the name stays
       { FS::read_at(open_file, to, offset) } -> std::same_as<IoResult>;       // 0 bytes: the end of the file
       { FS::write_at(file, from, offset) } -> std::same_as<IoResult>;
+      { FS::allocate(file, offset, length) } -> std::same_as<IoResult>;       // room for these bytes, zeros; ENOSPC before any of it is needed; EOPNOTSUPP: cannot
       { FS::sync_file(file, site) } -> std::same_as<IoResult>;                // data and size
       { FS::sync_folder(in, site) } -> std::same_as<IoResult>;                // names
       { FS::rename_new(in, name, name) } -> std::same_as<IoResult>;           // EEXIST instead of replacing; EINVAL or ENOSYS: cannot do that

@@ -1,7 +1,7 @@
 // The halves of a Store that policies over files share.
 #pragma once
 
-#include <quiver/storage/directory.hpp>
+#include <quiver/storage/directory_log.hpp>
 
 namespace quiver::detail {
 
@@ -24,6 +24,9 @@ class FolderStore {
  public:
   explicit FolderStore(std::shared_ptr<Directory<FS>> directory) : directory_(std::move(directory)) {}
 
+  using LogReader = typename Directory<FS>::LogReader;
+
+  [[nodiscard]] LogReader read_log(std::string_view name) const { return directory_->read_log(name); }
   [[nodiscard]] Bytes read_small(std::string_view name) const { return directory_->read_small(name); }
   [[nodiscard]] std::vector<FileInfo> list() const { return directory_->list(); }
   [[nodiscard]] const std::filesystem::path& path() const { return directory_->path(); }
@@ -38,10 +41,12 @@ class WritableFolderStore : public FolderStore<FS> {
  public:
   using FolderStore<FS>::FolderStore;
   using Draft = typename Directory<FS>::Draft;
+  using Log = typename Directory<FS>::Log;
 
   [[nodiscard]] Draft create(std::string_view name) { return this->directory_->create_draft(name); }
   void publish(Draft&& draft) { this->directory_->publish(std::span(&draft, 1)); }
   void publish(std::span<Draft> drafts) { this->directory_->publish(drafts); }
+  [[nodiscard]] Log append_log(std::string_view name, ByteSpan first) { return this->directory_->append_log(name, first); }
   void remove(std::string_view name) { this->directory_->remove(name); }
   [[nodiscard]] typename Directory<FS>::Lock lock_for_writing() { return this->directory_->lock(); }
 };

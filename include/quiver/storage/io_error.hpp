@@ -71,9 +71,9 @@ void read_fully(const typename FS::File& file, std::span<std::byte> to, std::uin
   }
 }
 
-/// Writes all of `from` at `offset`.
+/// Writes all of `from` at `offset`, which moves along with what was written, also when the rest cannot be.
 template <FileSystem FS>
-void write_fully(typename FS::File& file, ByteSpan from, std::uint64_t offset, const std::filesystem::path& path) {
+void write_fully(typename FS::File& file, ByteSpan from, std::uint64_t& offset, const std::filesystem::path& path) {
   while (!from.empty()) {
     const auto result = uninterrupted([&] { return FS::write_at(file, from, offset); });
     // A write that moves nothing and names no error would be tried for ever.

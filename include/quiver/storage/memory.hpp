@@ -20,6 +20,8 @@ struct BasicMemoryPolicy {
 
   using Options = MemoryOptions;
   using ReadScope = detail::EmptyReadScope;
+  using Log = typename detail::Directory<FS>::Log;
+  using LogReader = typename detail::Directory<FS>::LogReader;
 
   /// Shares the bytes with its copies.
   class Reader {
@@ -72,6 +74,15 @@ struct BasicMemoryPolicy {
       if (directory_) return directory_->read_small(file);
       const auto found = volatile_->find(file);
       return Bytes(found->bytes().begin(), found->bytes().end());
+    }
+    /// A volatile store has no logs: there is nothing that one could save.
+    [[nodiscard]] LogReader read_log(std::string_view file) const {
+      if (!directory_) detail::fail(Errc::not_found, path() / file, "a volatile store has no logs");
+      return directory_->read_log(file);
+    }
+    [[nodiscard]] Log append_log(std::string_view file, ByteSpan first) {
+      if (!directory_) detail::fail(Errc::unsupported, path() / file, "a volatile store has no logs");
+      return directory_->append_log(file, first);
     }
     [[nodiscard]] std::vector<FileInfo> list() const { return directory_ ? directory_->list() : volatile_->list(); }
     [[nodiscard]] const std::filesystem::path& path() const { return directory_ ? directory_->path() : volatile_->path(); }

@@ -26,6 +26,8 @@ struct BasicMMapPolicy {
   using ReadScope = detail::EmptyReadScope;
   using Draft = typename detail::Directory<FS>::Draft;
   using Lock = typename detail::Directory<FS>::Lock;
+  using Log = typename detail::Directory<FS>::Log;
+  using LogReader = typename detail::Directory<FS>::LogReader;
 
   class Store : public detail::WritableFolderStore<FS> {
    public:

@@ -17,6 +17,7 @@ struct BasicMMapReadPolicy {
   using Options = MMapReadOptions;
   using Reader = detail::MappedReader<FS>;
   using ReadScope = detail::EmptyReadScope;
+  using LogReader = typename detail::Directory<FS>::LogReader;
 
   class Store : public detail::FolderStore<FS> {
    public:

@@ -55,6 +55,7 @@ concept StoragePolicy =
       { P::open_store(path, options, mode) } -> std::same_as<typename P::Store>;       // not_found; read_only
       { store.open(name, identity) } -> std::same_as<typename P::Reader>;              // not_found, corruption, version_mismatch, io_error
       { store.read_small(name) } -> std::same_as<Bytes>;                               // manifests: whole, no trailer
+      { store.read_log(name) } -> std::same_as<typename P::LogReader>;                 // not_found
       { store.list() } -> std::same_as<std::vector<FileInfo>>;
       { store.path() } -> std::same_as<const std::filesystem::path&>;                  // for messages; empty if volatile
       { store.read_scope() } -> std::same_as<typename P::ReadScope>;
@@ -63,18 +64,25 @@ concept StoragePolicy =
       { reader.view(scope, offset, length) } -> std::same_as<ByteSpan>;                // io_error or corruption, nothing else. REQUIRES: within size()
       { reader.prefetch(scope, ranges) } noexcept;                                     // what it reads ahead is owned by the scope
       { scope.renew() } noexcept;
-    } && ZeroCopyClaimHolds<P>;
+    } && requires(const typename P::LogReader& log, std::uint64_t offset, std::span<std::byte> to) {
+      { log.size() } -> std::same_as<std::uint64_t>;                                   // may grow between two looks
+      { log.read(offset, to) };                                                        // io_error; corruption where the log ends before
+    } && std::move_constructible<typename P::LogReader> && ZeroCopyClaimHolds<P>;
 
 /// Writing: everything is write once. A draft is invisible until published; publishing never replaces. One thread writes at a time.
 template <class P>
 concept WritableStoragePolicy = StoragePolicy<P> && P::caps.writable && std::move_constructible<typename P::Draft> && std::move_constructible<typename P::Lock> &&
-    requires(typename P::Store& store, typename P::Draft& draft, std::span<typename P::Draft> drafts, const std::filesystem::path& path,
+    std::move_constructible<typename P::Log> &&
+    requires(typename P::Store& store, typename P::Draft& draft, typename P::Log& log, std::span<typename P::Draft> drafts, const std::filesystem::path& path,
              const typename P::Options& options, std::string_view name, ByteSpan bytes) {
       { P::create_store(path, options) } -> std::same_as<typename P::Store>;  // makes the folder where it is missing; already_exists if foreign files are in it
       { store.create(name) } -> std::same_as<typename P::Draft>;              // discarded by its destructor unless published
       { draft.append(bytes) };                                                // io_error, no_space
       { store.publish(std::move(draft)) };                                    // durable, then visible; already_exists
       { store.publish(drafts) };                                              // several: all durable before the first is visible
+      { store.append_log(name, bytes) } -> std::same_as<typename P::Log>;     // a new one that begins with these bytes, durable
+      { log.append(bytes) };                                                  // no_space: nothing was written; io_error: no more writing
+      { log.sync() };                                                         // what was appended is durable
       { store.remove(name) };                                                 // a missing file is no error
       { store.lock_for_writing() } -> std::same_as<typename P::Lock>;         // Errc::locked at once, in this process too
     };

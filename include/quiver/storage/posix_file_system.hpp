@@ -113,6 +113,9 @@ class PosixFileSystem {
   static IoResult write_at(File& file, ByteSpan from, std::uint64_t offset) {
     return moved(::pwrite(file.get(), from.data(), from.size(), static_cast<::off_t>(offset)));
   }
+  static IoResult allocate(File& file, std::uint64_t offset, std::size_t length) {
+    return done(::fallocate(file.get(), 0, static_cast<::off_t>(offset), static_cast<::off_t>(length)));
+  }
   static IoResult sync_file(File& file, SyncSite) { return done(::fdatasync(file.get())); }
   static IoResult sync_folder(const Folder& in, SyncSite) { return done(::fsync(in.get())); }
   static IoResult rename_new(const Folder& in, const std::string& from, const std::string& to) {

@@ -6,7 +6,9 @@
 #include <quiver/schema/document.hpp>
 #include <quiver/schema/schema.hpp>
 
+#include <algorithm>
 #include <concepts>
+#include <cstring>
 #include <filesystem>
 #include <limits>
 #include <span>
@@ -120,7 +122,26 @@ class WalBatch {
   std::vector<DocId> deletes_;
 };
 
-/// Reads the puts of a payload; its members are the checks.
+/// A document of a payload as a bound row; refers to the payload and to itself. Reused from one row to the next: no allocation once warm but for texts.
+class WalRow {
+ public:
+  [[nodiscard]] DocId id() const noexcept { return id_; }
+  [[nodiscard]] std::string_view key() const noexcept { return key_; }
+  [[nodiscard]] const BoundRow& bound() const noexcept { return bound_; }
+  /// Gives away what bound() refers to, which is not to be used afterwards.
+  [[nodiscard]] Value take_scalar(std::size_t field) noexcept { return std::exchange(values_[field], {}); }
+  [[nodiscard]] std::vector<float> take_vector(std::size_t field) noexcept { return std::exchange(elements_[field], {}); }
+
+ private:
+  friend class WalBatchReader;
+  DocId id_;
+  std::string_view key_;
+  BoundRow bound_;
+  std::vector<Value> values_;
+  std::vector<std::vector<float>> elements_;
+};
+
+/// Reads a payload; its members are the checks.
 class WalBatchReader {
  public:
   WalBatchReader(ByteSpan payload, const Schema& schema, const std::filesystem::path& path, std::uint64_t base)
@@ -137,28 +158,55 @@ class WalBatchReader {
   [[nodiscard]] std::uint64_t puts() const noexcept { return puts_; }
   [[nodiscard]] std::uint64_t deletes() const noexcept { return deletes_; }
 
-  /// The next document, with its id and every field of the schema in order. It is one that bind_document accepts.
-  [[nodiscard]] Document put() {
+  /// The next document: one that bind_document accepts. REQUIRES: a row has been used with no other schema.
+  void put(WalRow& row) {
     const auto at = in_.position();
-    const DocId id{in_.take<std::uint64_t>()};
-    Document document;
-    DocumentAccess::set_id(document, id);
-    DocumentAccess::set_key(document, as_text(text()));
-    DocumentAccess::reserve(document, schema_.fields().size() + schema_.vectors().size());
-    for (const auto& field : schema_.fields()) DocumentAccess::append(document, field.name(), scalar(field.type()));
-    for (const auto& field : schema_.vectors()) DocumentAccess::append(document, field.name(), vector(field.dimension()));
+    const auto& fields = schema_.fields();
+    const auto& vectors = schema_.vectors();
+    row.id_ = DocId{in_.take<std::uint64_t>()};
+    row.key_ = as_text(text());
+    row.values_.resize(fields.size());
+    row.elements_.resize(vectors.size());
+    row.bound_.scalars.resize(fields.size());
+    row.bound_.vectors.resize(vectors.size());
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      row.values_[i] = scalar(fields[i].type());
+      row.bound_.scalars[i] = row.values_[i].is_null() ? nullptr : &row.values_[i];
+    }
+    for (std::size_t i = 0; i < vectors.size(); ++i) {
+      auto& elements = row.elements_[i];
+      const auto raw = in_.take(vectors[i].dimension() * sizeof(float));
+      elements.resize(vectors[i].dimension());
+      std::memcpy(elements.data(), raw.data(), raw.size());
+      row.bound_.vectors[i] = elements;
+    }
     try {
-      bind_document(schema_, document, bound_);
+      check(row);
     } catch (const Error& e) {
       fail(Errc::corruption, path_, at, "a document of the log is not one that could have been written: " + std::string(e.what()));
     }
-    return document;
   }
   [[nodiscard]] DocId erase() { return {in_.take<std::uint64_t>()}; }
   void expect_end() const { in_.expect_end(); }
 
  private:
   [[nodiscard]] ByteSpan text() { return in_.take(in_.take<std::uint32_t>()); }
+  /// What bind_document checks and decoding does not: types fit by now.
+  void check(const WalRow& row) const {
+    check_key(row.key());
+    const auto whose = [&] { return "document " + quote(row.key()) + ": "; };
+    for (std::size_t i = 0; i < row.values_.size(); ++i) {
+      const auto& field = schema_.fields()[i];
+      const auto& value = row.values_[i].storage();
+      if (value.index() == 0 && !field.is_nullable()) fail(Errc::schema_mismatch, whose() + "field " + quote(field.name()) + " is null, but not nullable");
+      const auto check_text = [&](const std::string& text) {
+        if (!valid_utf8(text)) fail(Errc::type_mismatch, whose() + "field " + quote(field.name()) + " holds the text " + quote(text) + ", which is not UTF-8");
+      };
+      if (const auto* text = std::get_if<std::string>(&value)) check_text(*text);
+      if (const auto* list = std::get_if<Strings>(&value)) std::for_each(list->begin(), list->end(), check_text);
+    }
+    for (std::size_t i = 0; i < row.elements_.size(); ++i) check_elements(schema_.vectors()[i], row.elements_[i], whose);
+  }
   /// One byte that is 0 or 1.
   [[nodiscard]] bool flag(const char* what) {
     const auto at = in_.position();
@@ -201,34 +249,44 @@ class WalBatchReader {
     }
     return {};
   }
-  [[nodiscard]] std::vector<float> vector(std::size_t dimension) {
-    const auto raw = in_.take(dimension * sizeof(float));
-    std::vector<float> elements(dimension);
-    std::memcpy(elements.data(), raw.data(), raw.size());
-    return elements;
-  }
 
   Cursor in_;
   const Schema& schema_;
   const std::filesystem::path& path_;
   std::uint64_t puts_ = 0;
   std::uint64_t deletes_ = 0;
-  BoundRow bound_;
 };
 
-/// Calls put(DocId, const Document&) for each document of a payload, with every field of the schema set (null ones to null), then erase(DocId) for each id
-/// that it deletes. `base` is the offset of the payload in its file, for messages. Errc::corruption, with path and offset, for anything that is not exactly
-/// one batch of documents that the schema accepts; what came before the fault has been passed on by then. Memory used is bounded by the bytes, not by what they
-/// claim.
-template <std::invocable<DocId, const Document&> Put, std::invocable<DocId> Erase>
-void decode_wal_batch(ByteSpan payload, const Schema& schema, const std::filesystem::path& path, std::uint64_t base, Put&& put, Erase&& erase) {
+/// Calls put(const WalRow&) for each document of a payload, then erase(DocId) for each id that it deletes. `base` is the offset of the payload in its file, for
+/// messages; `row` is the caller's to keep from one payload to the next. Errc::corruption, with path and offset, for anything that is not exactly one batch of
+/// documents that the schema accepts; what came before the fault has been passed on by then. Memory used is bounded by the bytes, not by what they claim.
+template <std::invocable<const WalRow&> Put, std::invocable<DocId> Erase>
+void decode_wal_rows(ByteSpan payload, const Schema& schema, const std::filesystem::path& path, std::uint64_t base, WalRow& row, Put&& put, Erase&& erase) {
   WalBatchReader in(payload, schema, path, base);
   for (std::uint64_t i = 0; i < in.puts(); ++i) {
-    const auto document = in.put();
-    put(document.id(), document);
+    in.put(row);
+    put(std::as_const(row));
   }
   for (std::uint64_t i = 0; i < in.deletes(); ++i) erase(in.erase());
   in.expect_end();
+}
+
+/// The same with put(DocId, const Document&): the document has its id and every field of the schema in order, null ones set to null.
+template <std::invocable<DocId, const Document&> Put, std::invocable<DocId> Erase>
+void decode_wal_batch(ByteSpan payload, const Schema& schema, const std::filesystem::path& path, std::uint64_t base, Put&& put, Erase&& erase) {
+  WalRow row;
+  decode_wal_rows(
+      payload, schema, path, base, row,
+      [&](const WalRow& from) {
+        Document document;
+        DocumentAccess::set_id(document, from.id());
+        DocumentAccess::set_key(document, from.key());
+        DocumentAccess::reserve(document, schema.fields().size() + schema.vectors().size());
+        for (std::size_t i = 0; i < schema.fields().size(); ++i) DocumentAccess::append(document, schema.fields()[i].name(), row.take_scalar(i));
+        for (std::size_t i = 0; i < schema.vectors().size(); ++i) DocumentAccess::append(document, schema.vectors()[i].name(), row.take_vector(i));
+        put(from.id(), std::as_const(document));
+      },
+      std::forward<Erase>(erase));
 }
 
 }  // namespace quiver::detail

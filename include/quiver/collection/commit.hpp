@@ -1,0 +1,113 @@
+// The order in which batches become visible, and the one sync that concurrent callers share.
+#pragma once
+
+#include <quiver/collection/view.hpp>
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+namespace quiver::detail {
+
+/// What readers see, and the batches that are written and not seen yet. A batch that asked for a sync is seen once one that began after it was written has
+/// returned, and everything behind it waits with it; whoever waits and finds no sync running runs the next one, for all that are there by then.
+/// Any number of threads; push() and show() are the writer's.
+template <StoragePolicy P>
+class CommitQueue {
+ public:
+  using ViewPointer = std::shared_ptr<const View<P>>;
+
+  /// Null after close.
+  [[nodiscard]] ViewPointer visible() const {
+    const std::lock_guard guard(view_mutex_);
+    return visible_;
+  }
+  /// Replaces what readers see. REQUIRES: nothing waits.
+  void show(ViewPointer next) {
+    const std::lock_guard guard(view_mutex_);
+    visible_.swap(next);
+  }
+
+  /// The next batch in order: what is there with it. Returns its ticket. Seen at once if it need not be synced and nothing waits. May throw bad_alloc, and then
+  /// nothing happened.
+  [[nodiscard]] std::uint64_t push(ViewPointer view, bool synced) {
+    const std::lock_guard guard(mutex_);
+    waiting_.push_back({last_ + 1, std::move(view), synced});
+    ++last_;
+    advance();
+    return last_;
+  }
+  /// Returns when the batch is seen, with sync() -> void run by this thread or another where that is needed. What sync() throws, everyone whose batch is
+  /// not covered yet gets, and no later batch is ever seen; what is no Error becomes io_error.
+  template <class Sync>
+  void wait(std::uint64_t ticket, Sync&& sync) {
+    std::unique_lock lock(mutex_);
+    while (seen_ < ticket) {
+      if (failure_) throw Error(*failure_);
+      if (syncing_) {
+        changed_.wait(lock);
+        continue;
+      }
+      syncing_ = true;
+      const auto upto = last_;
+      lock.unlock();
+      std::optional<Error> failure;
+      try {
+        sync();
+      } catch (const Error& e) {
+        failure = e;
+      } catch (const std::exception& e) {
+        failure.emplace(Errc::io_error, e.what());
+      }
+      lock.lock();
+      syncing_ = false;
+      failure_ = std::move(failure);
+      if (!failure_) {
+        durable_ = upto;
+        advance();
+      }
+      changed_.notify_all();
+    }
+  }
+  /// A sync failed: nothing that is pushed from now on will be seen.
+  [[nodiscard]] bool failed() const {
+    const std::lock_guard guard(mutex_);
+    return failure_.has_value();
+  }
+  /// wait() for every batch so far. REQUIRES: no push() meanwhile; then no sync runs when this returns.
+  template <class Sync>
+  void drain(Sync&& sync) {
+    wait(last_, std::forward<Sync>(sync));
+  }
+
+ private:
+  struct Waiting {
+    std::uint64_t ticket;
+    ViewPointer view;
+    bool synced;
+  };
+  void advance() {
+    ViewPointer next;
+    for (; !waiting_.empty() && (!waiting_.front().synced || waiting_.front().ticket <= durable_); waiting_.pop_front()) {
+      seen_ = waiting_.front().ticket;
+      next = std::move(waiting_.front().view);
+    }
+    if (next) show(std::move(next));
+  }
+
+  mutable std::mutex view_mutex_;
+  ViewPointer visible_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Waiting> waiting_;
+  std::uint64_t last_ = 0, durable_ = 0, seen_ = 0;  // tickets: given out, covered by a sync, seen
+  bool syncing_ = false;
+  std::optional<Error> failure_;
+};
+
+}  // namespace quiver::detail
