@@ -42,6 +42,17 @@ template <StoragePolicy P>
   return out;
 }
 
+/// The same, of one moment: a long folder is read in several steps, and while versions come and go each may miss what came behind it. Empty, or the last
+/// is not older than the newest version at the time of the call.
+template <StoragePolicy P>
+[[nodiscard]] std::vector<std::uint64_t> settled_manifest_numbers(const typename P::Store& store) {
+  for (auto numbers = manifest_numbers<P>(store);;) {
+    auto again = manifest_numbers<P>(store);
+    if (numbers.empty() == again.empty() && (numbers.empty() || numbers.back() == again.back())) return again;
+    numbers = std::move(again);
+  }
+}
+
 /// A store without a manifest is a create() that was cut short, unless published files of ours are in it.
 template <StoragePolicy P>
 void require_no_orphans(const typename P::Store& store) {
@@ -65,7 +76,7 @@ void require_no_orphans(const typename P::Store& store) {
 template <StoragePolicy P, class Then>
 [[nodiscard]] auto open_newest(const std::shared_ptr<typename P::Store>& store, const OpenVersion<P>* before, Then&& then) {
   for (std::uint64_t last = 0;;) {
-    const auto numbers = manifest_numbers<P>(*store);
+    const auto numbers = settled_manifest_numbers<P>(*store);
     if (numbers.empty()) {
       require_no_orphans<P>(*store);
       fail(Errc::not_found, store->path(), "there is no collection here; create one first");

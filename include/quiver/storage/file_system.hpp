@@ -79,7 +79,7 @@ concept FileSystem =
       { FS::link(in, name, name) } -> std::same_as<IoResult>;                 // EEXIST
       { FS::remove(in, name) } -> std::same_as<IoResult>;                     // a file
       { FS::remove_subfolder(in, name) } -> std::same_as<IoResult>;           // ENOTEMPTY
-      { FS::list(in, entries) } -> std::same_as<IoResult>;                    // appends
+      { FS::list(in, entries) } -> std::same_as<IoResult>;                    // appends; what is removed meanwhile may be in it
       { FS::try_lock(file) } -> std::same_as<IoResult>;                       // EAGAIN while another handle holds it, of this process too; until closed
       { FS::remote_kind(in, remote) } -> std::same_as<IoResult>;              // "NFS", "9p" ... where locks and syncs cannot be trusted; else empty
       { FS::map_ro(open_file, length, hints, mapping) } -> std::same_as<IoResult>;  // REQUIRES: 0 < length <= the file's size

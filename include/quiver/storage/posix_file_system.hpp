@@ -143,10 +143,13 @@ class PosixFileSystem {
       if (entry.name == "." || entry.name == "..") continue;
       struct ::stat found;
       if (::fstatat(in.get(), entry.name.c_str(), &found, 0) != 0) {
-        if (errno == ENOENT) continue;  // removed meanwhile, or a link to nowhere
-        return {0, errno};
+        if (errno != ENOENT) return {0, errno};
+        // Removed since it was read here, or a link to nowhere. A file that was there counts: a listing is of one moment, not of what outlived it.
+        if (next->d_type != DT_REG) continue;
+        entry.kind = EntryKind::file;
+      } else {
+        fill(entry, found);
       }
-      fill(entry, found);
       entries.push_back(std::move(entry));
     }
   }
