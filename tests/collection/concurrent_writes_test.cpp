@@ -9,6 +9,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -32,8 +33,10 @@ GatedCollection fresh(const FreshFolder& folder) {
   Gated::log_syncs = Gated::made_meanwhile = 0;
   return GatedCollection::create(folder.path(), small_schema());
 }
-/// Returns when nobody is between the append of a batch and its place in line: this takes its turn among the writers, and writes nothing.
-void after_the_writer(GatedCollection& c) { static_cast<void>(c.erase("nobody")); }
+/// Returns when nobody is between the append of a batch and its place in line: this takes its turn among the writers, and is refused.
+void after_the_writer(GatedCollection& c) {
+  BOOST_TEST((code_of([&] { c.insert(Document{"nobody"}); }) == Errc::schema_mismatch));
+}
 
 void open_and_join(Gate& gate, std::vector<std::thread>& threads) {
   gate.open();
@@ -69,6 +72,26 @@ BOOST_AUTO_TEST_CASE(callers_that_come_during_a_sync_share_the_next_one_and_are_
   c.insert(numbered(100), buffered);  // nothing waits
   BOOST_TEST(c.count() == 2 + others);
   BOOST_TEST(Gated::log_syncs.load() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_that_rests_on_a_write_which_is_not_durable_yet_waits_for_it) {
+  const FreshFolder folder;
+  auto c = fresh(folder);
+  c.insert(numbered(1));
+  Gated::syncs.hold();
+  std::vector<std::thread> threads;
+  bool first = false, second = true, there = true;
+  threads.emplace_back([&] { first = c.erase("k1"); });
+  Gated::syncs.await(1);
+  threads.emplace_back([&] {
+    second = c.erase("k1", buffered);
+    there = c.fetch("k1").has_value();
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // for an answer that does not wait; a right one takes as long as the gate
+  open_and_join(Gated::syncs, threads);
+  BOOST_TEST(first);
+  BOOST_TEST(!second);
+  BOOST_TEST(!there);
 }
 
 BOOST_AUTO_TEST_CASE(a_failed_sync_is_an_error_for_everyone_who_waited_and_ends_the_writing) {

@@ -42,6 +42,11 @@ class CommitQueue {
     advance();
     return last_;
   }
+  /// The ticket of the newest batch; 0: none yet.
+  [[nodiscard]] std::uint64_t last() const {
+    const std::lock_guard guard(mutex_);
+    return last_;
+  }
   /// Returns when the batch is seen, with sync() -> void run by this thread or another where that is needed. What sync() throws, everyone whose batch is
   /// not covered yet gets, and no later batch is ever seen; what is no Error becomes io_error.
   template <class Sync>

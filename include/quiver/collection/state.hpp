@@ -82,7 +82,8 @@ class CollectionState {
       WriteBatch<P> batch(*before, *memtable_, record_);
       try {
         auto result = fill(batch);
-        if (!batch.empty()) ticket = append(batch, options.durability.value_or(durability_));
+        // Where nothing is to be written, the answer rests on what others wrote: it is given once that is seen.
+        ticket = batch.empty() ? commits_.last() : append(batch, options.durability.value_or(durability_));
         return result;
       } catch (...) {
         batch.rollback();
