@@ -26,7 +26,7 @@ BOOST_AUTO_TEST_SUITE(crash, *boost::unit_test::fixture<CleanDisk>())
 
 BOOST_AUTO_TEST_CASE(no_crash_loses_what_was_acknowledged_or_leaves_what_never_was) {
   Tally all;
-  for (const auto& script : slow ? Strings{"sfkb"} : kept_scripts()) all += explore(script, 1, {.budget = {64, 8, 8}, .double_every = 512});
+  for (const auto& script : slow ? Strings{"sdk"} : kept_scripts()) all += explore(script, 1, {.budget = {64, 8, 8}, .double_every = slow ? 64u : 512u});
   expect_none(all);
   BOOST_TEST(all.distinct > (slow ? 300u : 10'000u));
   BOOST_TEST(all.doubled > (slow ? 30u : 1'000u));
@@ -60,10 +60,10 @@ BOOST_AUTO_TEST_CASE(no_failed_call_and_no_kill_in_the_middle_of_one_loses_what_
   for (const auto& script : slow ? Strings{"sf"} : Strings{"sf", "ukd"})
     for (const int error : slow ? std::vector{EIO} : std::vector{EIO, ENOSPC, EINTR})
       for (const bool for_ever : {false, true})
-        if (error != EINTR || !for_ever) all += explore_faults(script, 1, error, for_ever, injections);
+        if ((error != EINTR || !for_ever) && !(slow && for_ever)) all += explore_faults(script, 1, error, for_ever, injections);
   BOOST_TEST_MESSAGE(injections << " injections");
   expect_none(all);
-  BOOST_TEST(injections > (slow ? 100u : 500u));
+  BOOST_TEST(injections > (slow ? 40u : 500u));
 }
 
 BOOST_AUTO_TEST_CASE(every_sync_is_needed_somewhere) {
