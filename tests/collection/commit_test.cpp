@@ -111,7 +111,7 @@ BOOST_AUTO_TEST_CASE(one_sync_covers_all_that_was_there_before_it_began) {
   Counted sync;
   queue.wait(2, sync.callback());
   BOOST_TEST((queue.visible() == v[4]));
-  for (const std::uint64_t ticket : {1, 2, 3, 4}) queue.wait(ticket, never);
+  for (std::uint64_t ticket = 1; ticket <= 4; ++ticket) queue.wait(ticket, never);
   BOOST_TEST(sync.runs.load() == 1);
 }
 

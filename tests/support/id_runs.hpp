@@ -3,16 +3,12 @@
 
 #include <quiver/ids/run.hpp>
 
+#include "support/block_bytes.hpp"
+
 #include <utility>
 #include <vector>
 
 namespace quiver::test {
-
-// A draft that keeps its bytes.
-struct BytesDraft {
-  Bytes bytes;
-  void append(ByteSpan more) { detail::append(bytes, more); }
-};
 
 inline std::vector<std::pair<std::uint64_t, DocId>> sample_entries() {
   return {{detail::fingerprint("tt0111161"), DocId{1}}, {0x00000000000000FFull, DocId{2}}, {0x00000000000000FFull, DocId{3}}};
