@@ -69,7 +69,8 @@ class Collection {
           const auto bytes = detail::publish_manifest<P>(*store, next);
           recovered.version = detail::open_version<P>(store, std::move(next), bytes, recovered.version.get());
         }
-        return Collection(std::make_unique<State>(std::move(store), std::move(lock), std::move(log), std::move(recovered), options.durability, true));
+        return Collection(std::make_unique<State>(std::move(store), std::move(lock), std::move(log), std::move(recovered), options.durability, true),
+                          options.background_compaction);
       }
     }
     auto recovered = options.at_version ? detail::Recovered<P>::of(detail::open_at<P>(store, *options.at_version)) : detail::recover<P>(store);
@@ -147,6 +148,20 @@ class Collection {
   void flush() {
     static_assert(P::caps.writable, "quiver: flush needs a writable storage policy, and this one is read-only");
     if constexpr (P::caps.writable) state().flush();
+  }
+  /// Flushes, then merges neighbouring segments and drops the rows of deleted documents, as a new version; doc ids and their order stay. Where nothing is to be
+  /// merged, nothing happens. Others read and write meanwhile and wait for two short steps at most; the files before are removed once no retained version names
+  /// them. cancelled: the progress function said so; corruption: a file is damaged, which is found before it is copied; io_error, no_space. After any error the
+  /// collection is as it was, and after one while publishing, writing needs a new open. O(rows of the segments that are merged), in bounded memory.
+  void optimize(const OptimizeOptions& options = {}) {
+    static_assert(P::caps.writable, "quiver: optimize needs a writable storage policy, and this one is read-only");
+    if constexpr (P::caps.writable) state().compact(detail::CompactionLimits::all(), options);
+  }
+  /// Makes a new version with the documents of version `number`; what is there now, unflushed documents too, is the version before it and can be gone back to
+  /// in turn. Doc ids go on from where they were. not_found: that version is not retained. Waits for no reader; O(files of that version).
+  void rollback_to(std::uint64_t number) {
+    static_assert(P::caps.writable, "quiver: rollback_to needs a writable storage policy, and this one is read-only");
+    if constexpr (P::caps.writable) state().rollback_to(number);
   }
   /// Where the collection was opened for reading: moves to the present, that is to every batch that a writer, of any process, was told to be written before
   /// this call (but with Durability::none), each whole. Snapshots stay where they are. Does nothing to a writer, which is always there, or under at_version.
@@ -247,12 +262,16 @@ class Collection {
       return erased;
     });
   }
-  explicit Collection(std::unique_ptr<State> state) : state_(std::move(state)) {}
+  explicit Collection(std::unique_ptr<State> state, bool compacts = false) : state_(std::move(state)) {
+    if (compacts) state_->compact_in_background();
+  }
 
   [[nodiscard]] static Collection make(const std::filesystem::path& path, const Schema& schema, const CreateOptions<P>& options) {
     if (options.segment_rows == 0) detail::fail(Errc::invalid_argument, path, "segment_rows must be at least 1");
     if (options.retain.versions == 0) detail::fail(Errc::invalid_argument, path, "retain.versions must be at least 1");
     if (options.retain.age.count() < 0) detail::fail(Errc::invalid_argument, path, "retain.age must not be negative");
+    if (options.preferred_policy.size() > detail::max_note_size)
+      detail::fail(Errc::invalid_argument, path, "preferred_policy must not be longer than 256 bytes");
     auto store = std::make_shared<typename P::Store>(P::create_store(path, options.storage));
     const auto refuse = [&] {
       if (!detail::manifest_numbers<P>(*store).empty())
@@ -272,6 +291,7 @@ class Collection {
     first.segment_rows = options.segment_rows;
     first.retain_versions = options.retain.versions;
     first.retain_age_seconds = options.retain.age.count();
+    first.preferred_policy = options.preferred_policy;
     first.library_version = library_version;
     first.durability = options.durability;
     for (const auto& file : store->list())
@@ -283,7 +303,8 @@ class Collection {
     }
     const auto bytes = detail::publish_manifest<P>(*store, first);
     auto recovered = detail::Recovered<P>::of(detail::open_version<P>(store, std::move(first), bytes, nullptr));
-    return Collection(std::make_unique<State>(std::move(store), std::move(lock), std::move(log), std::move(recovered), std::nullopt, true));
+    return Collection(std::make_unique<State>(std::move(store), std::move(lock), std::move(log), std::move(recovered), std::nullopt, true),
+                      options.background_compaction);
   }
 
   [[nodiscard]] State& state() const {

@@ -18,7 +18,8 @@ namespace quiver::detail {
 
 /// The versions that stay listed once `next` is the newest: the newest retain_versions with it, those younger than retain_age_seconds, and always the one
 /// before. One that continues another is not counted and stays only as the one before.
-[[nodiscard]] inline std::vector<RetainedVersion> retained_after(const Version& before, const Version& next) {
+/// `keep`, if it was listed, stays whatever the options say.
+[[nodiscard]] inline std::vector<RetainedVersion> retained_after(const Version& before, const Version& next, std::uint64_t keep = 0) {
   auto all = before.retained;
   all.push_back({before.number, before.time, before.documents, before.continues});
   std::vector<RetainedVersion> kept;
@@ -26,7 +27,7 @@ namespace quiver::detail {
   for (auto version = all.rbegin(); version != all.rend(); ++version) {
     if (!version->continues) ++newest;
     const bool young = next.retain_age_seconds > 0 && next.time - version->time < next.retain_age_seconds * 1'000'000;
-    if (version == all.rbegin() || (!version->continues && (newest <= next.retain_versions || young))) kept.push_back(*version);
+    if (version == all.rbegin() || (!version->continues && (newest <= next.retain_versions || young)) || version->number == keep) kept.push_back(*version);
   }
   std::reverse(kept.begin(), kept.end());
   return kept;
@@ -73,6 +74,15 @@ struct NextNumbers {
   return next;
 }
 
+/// Drafts a file of deletes, `count` of which a block holds.
+template <WritableStoragePolicy P>
+[[nodiscard]] DeletesRef draft_deletes(typename P::Store& store, std::vector<typename P::Draft>& drafts, const DeleteSet& deletes, std::uint64_t count,
+                                       Version& next) {
+  auto name = deletes_name(next.next_deletes++);
+  drafts.push_back(store.create(name));
+  return {{std::move(name), write_deletes(drafts.back(), deletes)}, count};
+}
+
 /// Writes the memtable's rows as blocks and an id run, and the deletes where they are not those of the current version, of which `next` begins as a copy,
 /// and makes `next` name them. Everything is drafted before anything is published, so an error on the way leaves the store as it was.
 template <WritableStoragePolicy P>
@@ -83,8 +93,7 @@ template <WritableStoragePolicy P>
     drafts.push_back(store.create(name));
     return FileRef{std::move(name), write(drafts.back())};
   };
-  if (now.deleted() != next.deletes.count)
-    next.deletes = {draft(deletes_name(next.next_deletes++), [&](auto& to) { return write_deletes(to, now.deletes()); }), now.deleted()};
+  if (now.deleted() != next.deletes.count) next.deletes = draft_deletes<P>(store, drafts, now.deletes(), now.deleted(), next);
   if (rows == 0) return drafts;
   const auto& memtable = *now.memtable();
   for (std::uint64_t first = 0; first < rows;) {

@@ -6,8 +6,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace quiver {
@@ -25,6 +27,8 @@ struct CreateOptions {
   std::size_t flush_bytes = std::size_t{64} << 20;  ///< a batch that finds more than this in memory flushes first
   std::size_t segment_rows = 1'000'000;             ///< a segment with as many rows is sealed; at least 1
   Retain retain = {};
+  bool background_compaction = false;  ///< as OpenOptions::background_compaction, while this object lives
+  std::string preferred_policy = {};   ///< kept with the collection, for those who open it by name; at most 256 bytes
 };
 
 template <StoragePolicy P>
@@ -33,6 +37,20 @@ struct OpenOptions {
   typename P::Options storage = {};
   std::optional<std::uint64_t> at_version = {};  ///< the flushed state of that version, read-only; not retained: not_found
   std::optional<Durability> durability = {};     ///< of a write that asks for nothing else; unset: as the collection was created
+  bool background_compaction = false;            ///< a thread of this object's own compacts after a flush where that pays
+};
+
+/// How far a long call is.
+struct Progress {
+  std::string_view stage = {};
+  std::uint64_t done = 0, total = 0;  ///< in steps of about equal length, over all stages
+};
+
+/// Of optimize().
+struct OptimizeOptions {
+  std::function<bool(const Progress&)> progress = {};  ///< called often, by the calling thread and without a lock; false stops the call
+  std::size_t threads = 0;                             ///< at most; 0: all. Merging is done by one so far
+  std::uint64_t memory = 0;                            ///< about the bytes of text to hold at once; 0: 256 MiB
 };
 
 /// Of one write.

@@ -3,9 +3,13 @@
 
 #include <quiver/collection/batch.hpp>
 #include <quiver/collection/commit.hpp>
+#include <quiver/collection/compaction.hpp>
 #include <quiver/collection/flush.hpp>
+#include <quiver/core/parallel.hpp>
 #include <quiver/core/version.hpp>
 
+#include <atomic>
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -57,7 +61,7 @@ class CollectionState {
   CollectionState& operator=(const CollectionState&) = delete;
   CollectionState(CollectionState&&) = delete;
   CollectionState& operator=(CollectionState&&) = delete;
-  ~CollectionState() = default;
+  ~CollectionState() = default;  // close() comes first
 
   [[nodiscard]] const Schema& schema() const noexcept { return schema_; }
   [[nodiscard]] const std::shared_ptr<typename P::Store>& store() const noexcept { return store_; }
@@ -107,6 +111,66 @@ class CollectionState {
     flush_locked();
   }
 
+  /// Merges what `limits` say, beside readers and writers: only the first and the last step hold the writer up.
+  void compact(const CompactionLimits& limits, const OptimizeOptions& options) {
+    if constexpr (WritableStoragePolicy<P>) {
+      const std::lock_guard one_at_a_time(compaction_mutex_);
+      for (;;) {
+        Compaction<P> edit;
+        {
+          const std::lock_guard guard(write_mutex_);
+          check_writable();
+          if (limits.flush) flush_locked();
+          edit.base = tip_->version_pointer();
+        }
+        edit.plan = plan_compaction(*edit.base, limits);
+        if (edit.plan.empty()) return;
+        const auto number = [this](std::uint64_t NextNumbers::*kind) {
+          const std::lock_guard guard(write_mutex_);
+          return numbers_.*kind += 1, numbers_.*kind - 1;
+        };
+        auto drafts = CompactionWriter<P, decltype(number)>(*store_, edit, number, options).write();
+        store_->publish(std::span(drafts));
+        drafts.clear();
+        if (publish_compaction(edit)) return;
+        // Somebody rolled back meanwhile: nobody names the new files, and the next open that writes would collect them.
+        for (const auto& segment : edit.segments)
+          for (const auto& block : segment.blocks) remove_quietly(block.file.name);
+        if (edit.run) remove_quietly(edit.run->name);
+      }
+    }
+  }
+
+  /// Makes a new version with the documents of version `number`.
+  void rollback_to(std::uint64_t number) {
+    if constexpr (WritableStoragePolicy<P>) {
+      const std::lock_guard guard(write_mutex_);
+      check_writable();
+      auto target = open_at<P>(store_, number);
+      flush_locked(number);
+      const auto before = tip_->version_pointer();
+      if (before->manifest.number == number) return;
+      auto next = successor(before->manifest);
+      next.continues = false;
+      next.schema = target->manifest.schema;
+      next.segments = target->manifest.segments;
+      next.id_runs = target->manifest.id_runs;
+      next.deletes = target->manifest.deletes;
+      next.documents = target->manifest.documents;
+      next.retained = retained_after(before->manifest, next);
+      numbers_.give(next);
+      std::vector<typename P::Draft> none;
+      auto log = new_log(next);
+      const auto deletes = target->deletes;
+      auto version = commit(std::move(next), none, *target, deletes);
+      memtable_ = std::make_shared<Memtable>(schema_, DocId{version->manifest.next_doc_id});
+      show(std::make_shared<const View<P>>(std::move(version), memtable_));
+      log_ = std::move(log);
+      poisoned_ = false;
+      tidy(before->manifest);
+    }
+  }
+
   /// Moves to what is there now. The files that both moments share stay open.
   void refresh() {
     const std::lock_guard guard(write_mutex_);
@@ -117,8 +181,34 @@ class CollectionState {
     show(recovered.view());
   }
 
+  /// From now on a thread compacts after a flush where that pays. What fails there is tried again after the next flush; where it poisons the writer, the next
+  /// write says so.
+  void compact_in_background() {
+    flushed_ = true;
+    compactor_ = Thread([this] {
+      for (;;) {
+        {
+          std::unique_lock guard(write_mutex_);
+          compactor_wakes_.wait(guard, [this] { return flushed_ || closing_; });
+          if (closing_) return;
+          flushed_ = false;
+        }
+        try {
+          compact(CompactionLimits::background(), {.progress = [this](const Progress&) { return !closing_; }});
+        } catch (const std::exception&) {
+        }
+      }
+    });
+  }
+
   /// Flushes, and gives up files and lock also where that fails. Closing twice is no error.
   void close() {
+    {
+      const std::lock_guard guard(write_mutex_);
+      closing_ = true;
+    }
+    compactor_wakes_.notify_all();
+    compactor_.join();
     const std::lock_guard guard(write_mutex_);
     if (!commits_.visible()) return;
     const auto release = [this] {
@@ -203,7 +293,8 @@ class CollectionState {
     }
   }
 
-  void flush_locked() {
+  /// `keep`: a retained version that stays so whatever else the options say.
+  void flush_locked(std::uint64_t keep = 0) {
     if constexpr (WritableStoragePolicy<P>) {
       if (log_) commits_.drain([this] { log_->sync(); });
       const auto before = tip_->version_pointer();
@@ -213,7 +304,7 @@ class CollectionState {
       next.continues = false;
       next.next_doc_id += now.memtable_rows();
       next.documents = now.documents();
-      next.retained = retained_after(before->manifest, next);
+      next.retained = retained_after(before->manifest, next, keep);
 
       // Numbers that a failed attempt used are not used again: its files may be there still.
       numbers_.give(next);
@@ -222,34 +313,78 @@ class CollectionState {
           NextNumbers& numbers;
           const Version& version;
           ~Keep() { numbers = NextNumbers::of(version); }
-        } keep{numbers_, next};
+        } keep_numbers{numbers_, next};
         return draft_flush<P>(*store_, now, next);
       }();
-      std::unique_ptr<LogWriter<P>> log;
-      if (logged()) {
-        next.last_sequence = log_ ? log_->sequence() : next.last_sequence;
-        log = std::make_unique<LogWriter<P>>(*store_, next.store_id, next.log.number + 1, next.last_sequence + 1);
-        next.log = log->ref();
-      }
-      const auto manifest = encode_version(next);
-      auto manifest_draft = store_->create(manifest_name(next.number));
-      manifest_draft.append(manifest);
-
-      poisoned_ = true;  // until all of it is durable
-      store_->publish(std::span(drafts));
-      drafts.clear();
-      store_->publish(std::move(manifest_draft));
-      // Durable. What is left can fail without losing anything, but then this object no longer shows what is on disk.
-      const auto pruned = pruned_numbers(before->manifest, next);
+      auto log = new_log(next);
       const auto deletes = now.deletes();
-      auto version = open_version<P>(store_, std::move(next), manifest.size(), before.get(), &deletes);
+      auto version = commit(std::move(next), drafts, *before, deletes);
       memtable_ = std::make_shared<Memtable>(schema_, DocId{version->manifest.next_doc_id});
       show(std::make_shared<const View<P>>(std::move(version), memtable_));
       log_ = std::move(log);
       poisoned_ = false;
-      prune(pruned);
+      tidy(before->manifest);
       // The version before this one keeps its log: repair can open it.
       for (; logged() && oldest_log_ < before->manifest.log.number; ++oldest_log_) remove_quietly(log_name(oldest_log_));
+      flushed_ = true;
+      compactor_wakes_.notify_all();
+    }
+  }
+  /// False: what was merged is not there any more.
+  bool publish_compaction(const Compaction<P>& edit) {
+    const std::lock_guard guard(write_mutex_);
+    check_writable();
+    // Batches that wait hold the version before.
+    if (log_) commits_.drain([this] { log_->sync(); });
+    const auto before = tip_->version_pointer();
+    auto next = successor(before->manifest);
+    next.continues = false;
+    if (!apply_compaction(edit, before->deletes, next)) return false;
+    next.retained = retained_after(before->manifest, next);
+    numbers_.give(next);
+    const auto deletes = before->deletes.without(edit.dropped);
+    std::vector<typename P::Draft> drafts;
+    if (!edit.dropped.empty()) {
+      next.deletes = {};
+      if (!deletes.empty()) next.deletes = draft_deletes<P>(*store_, drafts, deletes, before->manifest.deletes.count - edit.dropped.size(), next);
+      numbers_ = NextNumbers::of(next);
+    }
+    auto version = commit(std::move(next), drafts, *before, deletes);
+    show(tip_->without(edit.dropped, std::move(version)));
+    poisoned_ = false;
+    tidy(before->manifest);
+    return true;
+  }
+  /// A log for what follows `next`, which names it; none for a volatile store.
+  [[nodiscard]] std::unique_ptr<LogWriter<P>> new_log(Version& next) const
+    requires WritableStoragePolicy<P>
+  {
+    if (!logged()) return nullptr;
+    if (log_) next.last_sequence = log_->sequence();
+    auto log = std::make_unique<LogWriter<P>>(*store_, next.store_id, next.log.number + 1, next.last_sequence + 1);
+    next.log = log->ref();
+    return log;
+  }
+  /// Makes drafts and manifest durable and visible, and opens them, taking over what `before` has open. From its first sync on, until the caller has shown it
+  /// and says otherwise, the writer is poisoned: this object would no longer show what is on disk.
+  [[nodiscard]] std::shared_ptr<const OpenVersion<P>> commit(Version next, std::vector<typename P::Draft>& drafts, const OpenVersion<P>& before,
+                                                             const DeleteSet& deletes)
+    requires WritableStoragePolicy<P>
+  {
+    const auto bytes = encode_version(next);
+    auto manifest = store_->create(manifest_name(next.number));
+    manifest.append(bytes);
+    poisoned_ = true;
+    if (!drafts.empty()) store_->publish(std::span(drafts));
+    drafts.clear();
+    store_->publish(std::move(manifest));
+    return open_version<P>(store_, std::move(next), bytes.size(), &before, &deletes);
+  }
+  /// After a new version: what is retained no longer is removed.
+  void tidy(const Version& before) noexcept {
+    try {
+      prune(pruned_numbers(before, tip_->version().manifest));
+    } catch (...) {
     }
   }
   static std::vector<std::uint64_t> pruned_numbers(const Version& before, const Version& next) {
@@ -288,13 +423,18 @@ class CollectionState {
   Durability durability_;
   NextNumbers numbers_;
   bool writable_, pinned_;
-  bool poisoned_ = false;  // by the writer, under its lock
+  bool poisoned_ = false;        // by the writer, under its lock
+  std::mutex compaction_mutex_;  // taken before the other
   std::mutex write_mutex_;
   std::shared_ptr<Memtable> memtable_;
   ViewPointer tip_;  // with the batches that are written and not seen yet; the writer's
   CommitQueue<P> commits_;
   WalBatch record_;
   std::uint64_t oldest_log_;
+  std::condition_variable compactor_wakes_;
+  bool flushed_ = false;  // since the compactor looked
+  std::atomic<bool> closing_{false};
+  Thread compactor_;
 };
 
 }  // namespace quiver::detail

@@ -7,6 +7,7 @@
 #include <quiver/manifest/version.hpp>
 #include <quiver/segment/rows.hpp>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -46,23 +47,28 @@ template <StoragePolicy P>
                                                                  const OpenVersion<P>* before, const DeleteSet* deletes = nullptr) {
   auto out = std::make_shared<OpenVersion<P>>();
   out->manifest_bytes = manifest_bytes;
-  std::size_t known = 0;
+  auto known = before == nullptr ? typename Rows<P>::Parts() : before->parts;
   for (const auto& segment : manifest.segments) {
     for (const auto& files : part_files(manifest.schema, segment)) {
-      if (before != nullptr && known < before->parts.size() && before->parts[known]->id() == files.scalar.identity.id)
-        out->parts.push_back(before->parts[known++]);
-      else
+      // In the same order as before, but for those that a compaction has put in the place of others.
+      const auto same = std::find_if(known.begin(), known.end(), [&](const auto& part) { return part->id() == files.scalar.identity.id; });
+      if (same == known.end()) {
         out->parts.push_back(std::make_shared<const Part<P>>(*store, manifest.schema, files));
+      } else {
+        out->parts.push_back(std::move(*same));
+        known.erase(known.begin(), same + 1);
+      }
     }
   }
-  for (std::size_t i = 0; i < manifest.id_runs.size(); ++i) {
-    if (before != nullptr && i < before->runs.size() && before->manifest.id_runs[i] == manifest.id_runs[i]) {
-      out->runs.push_back(before->runs[i]);
+  for (const auto& file : manifest.id_runs) {
+    const auto* const runs = before == nullptr ? nullptr : &before->manifest.id_runs;
+    if (const auto same = runs == nullptr ? std::size_t{0} : static_cast<std::size_t>(std::find(runs->begin(), runs->end(), file) - runs->begin());
+        runs != nullptr && same < runs->size()) {
+      out->runs.push_back(before->runs[same]);
       continue;
     }
     auto scope = store->read_scope();
-    out->runs.push_back(
-        std::make_shared<const IdRun<typename P::Reader>>(open_named_file<P>(*store, manifest.id_runs[i]), scope, manifest.id_runs[i].identity));
+    out->runs.push_back(std::make_shared<const IdRun<typename P::Reader>>(open_named_file<P>(*store, file), scope, file.identity));
   }
   if (deletes != nullptr) {
     out->deletes = *deletes;
@@ -94,6 +100,11 @@ class View {
   [[nodiscard]] std::shared_ptr<const View> with(std::shared_ptr<const OpenVersion<P>> version) const {
     return std::make_shared<const View>(std::move(version), rows_.memtable(), Memtable::Mark{rows_.memtable_rows(), rows_.memtable_bytes()}, rows_.deletes(),
                                         rows_.deleted());
+  }
+  /// The same documents under a version whose blocks lack `dropped` of the deleted rows, all of which this one's hold.
+  [[nodiscard]] std::shared_ptr<const View> without(const DeleteSet& dropped, std::shared_ptr<const OpenVersion<P>> version) const {
+    return std::make_shared<const View>(std::move(version), rows_.memtable(), Memtable::Mark{rows_.memtable_rows(), rows_.memtable_bytes()},
+                                        rows_.deletes().without(dropped), rows_.deleted() - dropped.size());
   }
 
   [[nodiscard]] const OpenVersion<P>& version() const noexcept { return *version_; }

@@ -1,13 +1,18 @@
 // The one place where quiver starts threads.
 #pragma once
 
+#include <quiver/core/error.hpp>
+
 #include <algorithm>
 #include <atomic>
+#include <concepts>
 #include <cstddef>
 #include <exception>
 #include <mutex>
+#include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace quiver::detail {
@@ -45,5 +50,25 @@ void parallel_for(std::size_t count, std::size_t threads, Task&& task) {
   for (auto& helper : helpers) helper.join();
   if (failure) std::rethrow_exception(failure);
 }
+
+/// A thread of the library's own. Move-only; whoever ends it joins it.
+class Thread {
+ public:
+  Thread() noexcept = default;
+  /// io_error: the system has no more threads.
+  template <class Task>
+    requires(!std::same_as<std::remove_cvref_t<Task>, Thread>)
+  explicit Thread(Task&& task) try : thread_(std::forward<Task>(task)) {
+  } catch (const std::system_error& e) {
+    fail(Errc::io_error, std::string("cannot start a thread: ") + e.what());
+  }
+  /// Waits for its end; at once where there is none.
+  void join() {
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  std::thread thread_;
+};
 
 }  // namespace quiver::detail

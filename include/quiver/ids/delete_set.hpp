@@ -140,6 +140,9 @@ class DeleteSet {
   template <std::predicate<DocId> Keep>
   [[nodiscard]] DeleteSet filtered(Keep&& keep) const;
 
+  /// The set without those of another.
+  [[nodiscard]] DeleteSet without(const DeleteSet& other) const;
+
   /// Calls f(DocId) for every deleted document, in ascending order.
   template <std::invocable<DocId> F>
   void for_each(F&& f) const {
@@ -287,6 +290,10 @@ DeleteSet DeleteSet::filtered(Keep&& keep) const {
     if (copy && copy->count != 0) builder.append(number, std::move(copy));
   });
   return changed ? std::move(builder).finish() : *this;
+}
+
+inline DeleteSet DeleteSet::without(const DeleteSet& other) const {
+  return filtered([&](DocId id) { return !other.contains(id); });
 }
 
 }  // namespace quiver::detail

@@ -15,25 +15,41 @@ namespace quiver::detail {
 inline constexpr std::string_view fingerprints_section = "fingerprints";
 inline constexpr std::string_view doc_ids_section = "doc_ids";
 
-/// Writes a run: entries sorted by fingerprint, those of equal fingerprints newest document first. The draft is left finished, not published.
-template <class Draft>
-[[nodiscard]] FileIdentity write_id_run(Draft& draft, std::vector<std::pair<std::uint64_t, DocId>> entries, std::optional<FileId> id = std::nullopt) {
-  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.first < b.first || (a.first == b.first && a.second > b.second); });
+/// Writes a run from entries that are in its order: by fingerprint, those of equal fingerprints newest document first. `pass(f)` calls f(fingerprint, DocId)
+/// for each of them, and is called twice. The draft is left finished, not published.
+template <class Draft, class Pass>
+[[nodiscard]] FileIdentity write_sorted_run(Draft& draft, Pass&& pass, std::optional<FileId> id = std::nullopt) {
   BlockWriter<Draft> writer(draft, BlockKind::id_run, id);
   const auto column = [&](std::string_view name, auto&& value_of) {
     writer.begin_section(name);
     std::array<std::uint64_t, chunk_size / 8> buffer;
-    for (std::size_t at = 0; at < entries.size();) {
-      const auto count = std::min(buffer.size(), entries.size() - at);
-      for (std::size_t i = 0; i < count; ++i) buffer[i] = value_of(entries[at + i]);
+    std::size_t count = 0;
+    const auto drain = [&] {
       writer.append(as_bytes(std::span<const std::uint64_t>(buffer).first(count)));
-      at += count;
-    }
+      count = 0;
+    };
+    pass([&](std::uint64_t fingerprint, DocId doc) {
+      buffer[count++] = value_of(fingerprint, doc);
+      if (count == buffer.size()) drain();
+    });
+    drain();
     writer.end_section();
   };
-  column(fingerprints_section, [](const auto& entry) { return entry.first; });
-  column(doc_ids_section, [](const auto& entry) { return entry.second.value; });
+  column(fingerprints_section, [](std::uint64_t fingerprint, DocId) { return fingerprint; });
+  column(doc_ids_section, [](std::uint64_t, DocId doc) { return doc.value; });
   return writer.finish();
+}
+
+/// The same from entries in any order.
+template <class Draft>
+[[nodiscard]] FileIdentity write_id_run(Draft& draft, std::vector<std::pair<std::uint64_t, DocId>> entries, std::optional<FileId> id = std::nullopt) {
+  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.first < b.first || (a.first == b.first && a.second > b.second); });
+  return write_sorted_run(
+      draft,
+      [&](auto&& f) {
+        for (const auto& [fingerprint, doc] : entries) f(fingerprint, doc);
+      },
+      id);
 }
 
 /// One open run. Opening reads the directory alone; a lookup views a few chunks. What it finds are candidates: the caller compares the key
@@ -56,6 +72,14 @@ class IdRun {
   /// Entries in the run.
   [[nodiscard]] std::uint64_t size() const noexcept { return fingerprints_.length / 8; }
   [[nodiscard]] const Block<Reader>& block() const noexcept { return block_; }
+
+  /// Copies the entries from `first` on, in order. Renews the scope. REQUIRES: they are there.
+  template <class Scope>
+  void read(Scope& scope, std::uint64_t first, std::span<std::pair<std::uint64_t, DocId>> out) const {
+    scope.renew();
+    const auto prints = entries(scope, fingerprints_, first, first + out.size()), ids = entries(scope, doc_ids_, first, first + out.size());
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = {value(prints, i), DocId{value(ids, i)}};
+  }
 
   /// Calls on_doc_id(DocId) -> bool for every document under this fingerprint, newest first, until it returns true; returns whether it did.
   /// on_doc_id may use and renew the same scope. On damaged entries that no checksum caught it may miss, but it stays within the file and ends.

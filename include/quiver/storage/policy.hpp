@@ -69,7 +69,8 @@ concept StoragePolicy =
       { log.read(offset, to) };                                                        // io_error; corruption where the log ends before
     } && std::move_constructible<typename P::LogReader> && ZeroCopyClaimHolds<P>;
 
-/// Writing: everything is write once. A draft is invisible until published; publishing never replaces. One thread writes at a time.
+/// Writing: everything is write once. A draft is invisible until published; publishing never replaces.
+/// Any thread may write, beside others; one thread per draft, and per log one that appends.
 template <class P>
 concept WritableStoragePolicy = StoragePolicy<P> && P::caps.writable && std::move_constructible<typename P::Draft> && std::move_constructible<typename P::Lock> &&
     std::move_constructible<typename P::Log> &&

@@ -1,0 +1,252 @@
+// Merging neighbouring segments without their deleted rows: what is to be merged, the new files, and the manifest that names them.
+#pragma once
+
+#include <quiver/collection/flush.hpp>
+#include <quiver/collection/progress.hpp>
+#include <quiver/columns/writer.hpp>
+#include <quiver/ids/merge.hpp>
+#include <quiver/segment/merge.hpp>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace quiver::detail {
+
+/// When a segment is worth being written anew.
+struct CompactionLimits {
+  std::size_t parts;         // as many flushes in it, or
+  std::uint64_t deleted_of;  // one deleted row in so many
+  std::size_t runs;          // so many runs of the id map are merged even if no row is dropped
+  bool flush;                // first
+
+  /// optimize(): whatever can be merged or dropped.
+  [[nodiscard]] static constexpr CompactionLimits all() noexcept { return {2, ~std::uint64_t{0}, 2, true}; }
+  /// In the background: what costs little for what it gives.
+  [[nodiscard]] static constexpr CompactionLimits background() noexcept { return {8, 5, 16, false}; }
+};
+
+/// Neighbouring segments of a version that become one, of the rows that live.
+struct CompactionGroup {
+  std::size_t segment = 0, segments = 0;  // the first and how many
+  std::size_t part = 0, parts = 0;
+  std::uint64_t rows = 0, live = 0;
+};
+
+struct CompactionPlan {
+  std::vector<CompactionGroup> groups;
+  bool merge_runs = false;
+  [[nodiscard]] bool empty() const noexcept { return groups.empty() && !merge_runs; }
+};
+
+/// What pays to be merged: segments with many parts or deleted rows, and neighbours that fit into one segment. Merging what was merged is nothing.
+template <StoragePolicy P>
+[[nodiscard]] CompactionPlan plan_compaction(const OpenVersion<P>& base, const CompactionLimits& limits) {
+  const auto& manifest = base.manifest;
+  std::vector<CompactionGroup> single;
+  std::size_t part = 0;
+  for (std::size_t i = 0; i < manifest.segments.size(); ++i) {
+    const auto& blocks = manifest.segments[i].blocks;
+    CompactionGroup group{i, 1, part, blocks.size() / (1 + manifest.schema.vectors().size()), manifest.segments[i].rows(), 0};
+    group.live = group.rows - base.deletes.count(blocks.front().first, blocks.back().last);
+    part += group.parts;
+    single.push_back(group);
+  }
+  CompactionPlan plan;
+  bool drops = false;
+  for (std::size_t i = 0; i < single.size();) {
+    auto group = single[i++];
+    for (; i < single.size() && group.live + single[i].live <= manifest.segment_rows; ++i) {
+      ++group.segments;
+      group.parts += single[i].parts;
+      group.rows += single[i].rows;
+      group.live += single[i].live;
+    }
+    const auto deleted = group.rows - group.live;
+    if (group.parts < limits.parts && (deleted == 0 || deleted < group.rows / limits.deleted_of)) continue;
+    plan.groups.push_back(group);
+    drops = drops || deleted != 0;
+  }
+  // Bits of rows that are dropped are cleared, so no run may name them any more.
+  plan.merge_runs = drops || manifest.id_runs.size() >= limits.runs;
+  return plan;
+}
+
+/// New files, and what they stand for.
+template <StoragePolicy P>
+struct Compaction {
+  std::shared_ptr<const OpenVersion<P>> base;
+  CompactionPlan plan;
+  DeleteSet dropped;                 // rows of the base that the new files do not hold any more
+  std::vector<SegmentRef> segments;  // per group; without blocks where no row was left
+  std::optional<FileRef> run;        // in the place of all runs of the base, if the plan says so; none where no row was left
+};
+
+/// Writes what a plan says. Every chunk that is read is compared with its checksum first, so that damage is never copied under a new one. Memory is bounded by
+/// a group of 65,536 rows, by `text_bytes` of one text column, and by the cursors; `number(member)` gives the next number of a kind of file.
+template <WritableStoragePolicy P, class Number>
+class CompactionWriter {
+ public:
+  CompactionWriter(typename P::Store& store, Compaction<P>& to, Number number, const OptimizeOptions& options)
+      : store_(store),
+        to_(to),
+        base_(*to.base),
+        number_(std::move(number)),
+        text_bytes_(std::max<std::uint64_t>(1 << 16, (options.memory == 0 ? std::uint64_t{256} << 20 : options.memory) / 4)),
+        ticker_(options.progress, store.path(), steps()) {}
+
+  /// cancelled; corruption: an input is damaged. Either way the drafts go with this call, and nothing has happened.
+  [[nodiscard]] std::vector<typename P::Draft> write() {
+    for (const auto& group : to_.plan.groups) {
+      verify(group);
+      to_.segments.push_back(merge(group));
+    }
+    to_.dropped = base_.deletes.filtered([&](DocId id) { return within_groups(id); });
+    if (to_.plan.merge_runs && base_.manifest.documents != 0) merge_runs();
+    ticker_.stage("publish");
+    return std::move(drafts_);
+  }
+
+ private:
+  using Parts = typename LiveCursor<P>::Parts;
+
+  [[nodiscard]] const Schema& schema() const noexcept { return base_.manifest.schema; }
+  [[nodiscard]] std::uint64_t steps() const {
+    std::uint64_t sum = 0;
+    for (const auto& group : to_.plan.groups) sum += group.rows + group.live * (1 + schema().vectors().size());
+    if (to_.plan.merge_runs)
+      for (const auto& run : base_.runs) sum += run->size() * 2;
+    return sum;
+  }
+  [[nodiscard]] Parts parts(const CompactionGroup& group) const { return Parts(base_.parts).subspan(group.part, group.parts); }
+  [[nodiscard]] bool within_groups(DocId id) const {
+    return std::any_of(to_.plan.groups.begin(), to_.plan.groups.end(),
+                       [&](const auto& group) { return parts(group).front()->first() <= id && id <= parts(group).back()->last(); });
+  }
+
+  void verify(const CompactionGroup& group) {
+    ticker_.stage("verify");
+    auto scope = store_.read_scope();
+    for (const auto& part : parts(group)) {
+      part->scalars().block().verify(scope);
+      for (std::size_t i = 0; i < part->vector_fields(); ++i) {
+        ticker_.step(0);
+        part->vectors(i).block().verify(scope);
+      }
+      ticker_.step(part->rows());
+    }
+  }
+  template <class Write>
+  FileRef draft(std::string name, Write&& write) {
+    drafts_.push_back(store_.create(name));
+    auto identity = write(drafts_.back());
+    return {std::move(name), identity};
+  }
+  [[nodiscard]] SegmentRef merge(const CompactionGroup& group) {
+    SegmentRef segment{SegmentId{number_(&NextNumbers::segment)}, true, {}};
+    if (group.live == 0) return segment;
+    ticker_.stage("merge columns");
+    BlockRef scalar{BlockType::scalar, {}, {}, group.live, {}, {}};
+    scalar.file = draft(block_name({segment.id, number_(&NextNumbers::block), BlockType::scalar}), [&](auto& to) { return merge_scalars(to, group, scalar); });
+    segment.blocks.push_back(scalar);
+    ticker_.stage("merge vectors");
+    for (std::size_t i = 0; i < schema().vectors().size(); ++i) {
+      auto block = scalar;
+      block.type = BlockType::vector_index;
+      block.field = schema().vectors()[i].name();
+      block.file =
+          draft(block_name({segment.id, number_(&NextNumbers::block), BlockType::vector_index}), [&](auto& to) { return merge_vectors(to, group, i); });
+      segment.blocks.push_back(std::move(block));
+    }
+    return segment;
+  }
+  template <class Draft>
+  [[nodiscard]] FileIdentity merge_scalars(Draft& to, const CompactionGroup& group, BlockRef& block) {
+    LiveWindow<P> rows(store_, parts(group), base_.deletes);
+    ScalarBlockWriter<Draft> writer(to, schema());
+    for (bool first = true; rows.fill(default_group_rows); first = false) {
+      if (first) block.first = rows.doc_id(0);
+      block.last = rows.doc_id(rows.rows() - 1);
+      for (std::uint64_t row = 0; row < rows.rows();) {
+        const auto written = writer.append_group(rows, row, rows.rows() - row, std::min(text_bytes_, default_text_limit));
+        ticker_.step(written);
+        row += written;
+      }
+    }
+    return writer.finish();
+  }
+  template <class Draft>
+  [[nodiscard]] FileIdentity merge_vectors(Draft& to, const CompactionGroup& group, std::size_t field) {
+    const auto& vector = schema().vectors()[field];
+    std::optional<LiveCursor<P>> cursor;
+    auto scope = store_.read_scope();
+    std::uint64_t steps = 0;
+    return write_flat_block(to, vector.metric(), vector.dimension(), group.live, [&](std::uint64_t row) {
+      // Row after row, and for the norms from the start again.
+      if (row == 0) cursor.emplace(store_, parts(group), base_.deletes);
+      if (!cursor->next()) fail(Errc::corruption, store_.path(), "the segments hold fewer rows than the manifest says");
+      if (++steps <= group.live) ticker_.step();
+      scope.renew();
+      return cursor->part().vectors(field).row(scope, cursor->row()).data();
+    });
+  }
+  void merge_runs() {
+    ticker_.stage("merge ids");
+    auto scope = store_.read_scope();
+    for (const auto& run : base_.runs) run->block().verify(scope);
+    to_.run = draft(run_name(number_(&NextNumbers::run)), [&](auto& to) {
+      return merge_id_runs(
+          to, base_.runs, [&] { return store_.read_scope(); }, [&](DocId id) { return !to_.dropped.contains(id); }, [&] { ticker_.step(); });
+    });
+  }
+
+  typename P::Store& store_;
+  Compaction<P>& to_;
+  const OpenVersion<P>& base_;
+  Number number_;
+  std::uint64_t text_bytes_;
+  Ticker ticker_;
+  std::vector<typename P::Draft> drafts_;
+};
+
+/// Puts the merged files in the place of the base's in `next`, which begins as the version that is current now, with these `deletes`: flushes may have added to
+/// it meanwhile. False, and `next` is to be thrown away: what was merged is not in it any more, or what was dropped lives again. The deletes are the caller's.
+template <StoragePolicy P>
+[[nodiscard]] bool apply_compaction(const Compaction<P>& edit, const DeleteSet& deletes, Version& next) {
+  const auto& old = edit.base->manifest;
+  const auto step = 1 + old.schema.vectors().size();
+  // Segments only grow at the end, the last one too, until somebody rolls back or compacts.
+  if (next.schema != old.schema || next.segments.size() < old.segments.size() || next.id_runs.size() < old.id_runs.size()) return false;
+  for (std::size_t i = 0; i < old.segments.size(); ++i) {
+    const auto &was = old.segments[i].blocks, &is = next.segments[i].blocks;
+    if (next.segments[i].id != old.segments[i].id || is.size() < was.size() || !std::equal(was.begin(), was.end(), is.begin())) return false;
+  }
+  if (!std::equal(old.id_runs.begin(), old.id_runs.end(), next.id_runs.begin())) return false;
+  if (!edit.dropped.without(deletes).empty()) return false;
+
+  std::vector<SegmentRef> segments;
+  std::size_t i = 0;
+  for (std::size_t g = 0; g < edit.plan.groups.size(); ++g) {
+    const auto& group = edit.plan.groups[g];
+    for (; i < group.segment; ++i) segments.push_back(next.segments[i]);
+    if (!edit.segments[g].blocks.empty()) segments.push_back(edit.segments[g]);
+    i += group.segments;
+    // What was flushed into the last of them meanwhile stays where it is.
+    auto rest = next.segments[i - 1];
+    rest.blocks.erase(rest.blocks.begin(), rest.blocks.begin() + static_cast<std::ptrdiff_t>(old.segments[i - 1].blocks.size() / step * step));
+    if (!rest.blocks.empty()) segments.push_back(std::move(rest));
+  }
+  for (; i < next.segments.size(); ++i) segments.push_back(next.segments[i]);
+  next.segments = std::move(segments);
+  if (edit.plan.merge_runs) {
+    next.id_runs.erase(next.id_runs.begin(), next.id_runs.begin() + static_cast<std::ptrdiff_t>(old.id_runs.size()));
+    if (edit.run) next.id_runs.insert(next.id_runs.begin(), *edit.run);
+  }
+  return true;
+}
+
+}  // namespace quiver::detail
