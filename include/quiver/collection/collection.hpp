@@ -17,7 +17,8 @@ namespace quiver {
 /// A collection of documents in a folder (or, volatile, in memory). Move-only; the destructor closes and swallows errors, close() reports them.
 ///
 /// Thread rule: any number of threads may read (fetch, scan, search, count, snapshot, stats) while others insert and flush; writes are
-/// serialized inside. Moving, closing and destroying need the object alone. One process writes at a time, readers are not limited.
+/// serialized inside. Moving, closing and destroying need the object alone. One process writes at a time, readers are not limited. A forked
+/// process may read what its parent had opened and must open the collection again to write: Errc::closed until then, and its destructor writes nothing.
 ///
 /// Durability: a batch is in the write-ahead log before it is visible. With Durability::sync, the default, it survives a crash and a power cut once the call
 /// returned; with buffered the death of the process; what flush() or close() returned from survives both. What survives is a prefix of the batches, each whole.
@@ -317,6 +318,8 @@ class Collection {
       close();
     } catch (...) {
     }
+    // What a thread of the parent waits at cannot be destroyed here, where that thread does not exist.
+    if (state_ && state_->forked()) static_cast<void>(state_.release());
   }
 
   std::unique_ptr<State> state_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <quiver/collection/view.hpp>
+#include <quiver/core/published.hpp>
 
 #include <condition_variable>
 #include <cstdint>
@@ -22,16 +23,10 @@ class CommitQueue {
  public:
   using ViewPointer = std::shared_ptr<const View<P>>;
 
-  /// Null after close.
-  [[nodiscard]] ViewPointer visible() const {
-    const std::lock_guard guard(view_mutex_);
-    return visible_;
-  }
+  /// Null after close. Waits for nobody.
+  [[nodiscard]] ViewPointer visible() const { return visible_.get(); }
   /// Replaces what readers see. REQUIRES: nothing waits.
-  void show(ViewPointer next) {
-    const std::lock_guard guard(view_mutex_);
-    visible_.swap(next);
-  }
+  void show(ViewPointer next) noexcept { visible_.set(std::move(next)); }
 
   /// The next batch in order: what is there with it. Returns its ticket. Seen at once if it need not be synced and nothing waits. May throw bad_alloc, and then
   /// nothing happened.
@@ -105,8 +100,7 @@ class CommitQueue {
     if (next) show(std::move(next));
   }
 
-  mutable std::mutex view_mutex_;
-  ViewPointer visible_;
+  Published<const View<P>> visible_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Waiting> waiting_;

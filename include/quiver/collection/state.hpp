@@ -7,6 +7,7 @@
 #include <quiver/collection/flush.hpp>
 #include <quiver/core/parallel.hpp>
 #include <quiver/core/version.hpp>
+#include <quiver/storage/process.hpp>
 
 #include <atomic>
 #include <condition_variable>
@@ -66,6 +67,9 @@ class CollectionState {
   [[nodiscard]] const Schema& schema() const noexcept { return schema_; }
   [[nodiscard]] const std::shared_ptr<typename P::Store>& store() const noexcept { return store_; }
 
+  /// Lock, log, threads and memory of a writer are those of the process that opened it.
+  [[nodiscard]] bool forked() const noexcept { return process_ != process_id(); }
+
   /// The present moment; Errc::closed after close().
   [[nodiscard]] ViewPointer view() const {
     auto now = commits_.visible();
@@ -77,6 +81,7 @@ class CollectionState {
   /// `rows` are the most that it may add.
   template <class Fill>
   auto write(const WriteOptions& options, std::size_t rows, Fill&& fill) {
+    check_process();
     std::uint64_t ticket = 0;
     const auto answer = [&] {
       const std::lock_guard guard(write_mutex_);
@@ -106,6 +111,7 @@ class CollectionState {
   }
 
   void flush() {
+    check_process();
     const std::lock_guard guard(write_mutex_);
     check_writable();
     flush_locked();
@@ -114,6 +120,7 @@ class CollectionState {
   /// Merges what `limits` say, beside readers and writers: only the first and the last step hold the writer up.
   void compact(const CompactionLimits& limits, const OptimizeOptions& options) {
     if constexpr (WritableStoragePolicy<P>) {
+      check_process();
       const std::lock_guard one_at_a_time(compaction_mutex_);
       for (;;) {
         Compaction<P> edit;
@@ -144,6 +151,7 @@ class CollectionState {
   /// Makes a new version with the documents of version `number`.
   void rollback_to(std::uint64_t number) {
     if constexpr (WritableStoragePolicy<P>) {
+      check_process();
       const std::lock_guard guard(write_mutex_);
       check_writable();
       auto target = open_at<P>(store_, number);
@@ -173,6 +181,7 @@ class CollectionState {
 
   /// Moves to what is there now. The files that both moments share stay open.
   void refresh() {
+    if (writable_) check_process();
     const std::lock_guard guard(write_mutex_);
     (void)view();
     if (writable_ || pinned_) return;
@@ -203,6 +212,7 @@ class CollectionState {
 
   /// Flushes, and gives up files and lock also where that fails. Closing twice is no error.
   void close() {
+    if (forked()) return abandon();
     {
       const std::lock_guard guard(write_mutex_);
       closing_ = true;
@@ -211,14 +221,6 @@ class CollectionState {
     compactor_.join();
     const std::lock_guard guard(write_mutex_);
     if (!commits_.visible()) return;
-    const auto release = [this] {
-      show(nullptr);
-      memtable_.reset();
-      if constexpr (WritableStoragePolicy<P>) {
-        log_.reset();
-        lock_.reset();
-      }
-    };
     try {
       if (writable_ && !poisoned()) flush_locked();
     } catch (...) {
@@ -229,6 +231,22 @@ class CollectionState {
   }
 
  private:
+  void release() noexcept {
+    show(nullptr);
+    memtable_.reset();
+    if constexpr (WritableStoragePolicy<P>) {
+      log_.reset();
+      lock_.reset();
+    }
+  }
+  /// In a forked process: nothing is written, no lock is waited for, which a thread of the parent may have held.
+  void abandon() noexcept {
+    compactor_.forget();
+    release();
+  }
+  void check_process() const {
+    if (forked()) fail(Errc::closed, store_->path(), "a forked process cannot use what its parent has open for writing; open the collection again here");
+  }
   /// The reasons not to write.
   void check_writable() const {
     (void)view();
@@ -246,7 +264,7 @@ class CollectionState {
     }
     return false;
   }
-  void show(ViewPointer next) {
+  void show(ViewPointer next) noexcept {
     tip_ = next;
     commits_.show(std::move(next));
   }
@@ -431,6 +449,7 @@ class CollectionState {
   bool flushed_ = false;  // since the compactor looked
   std::atomic<bool> closing_{false};
   Thread compactor_;
+  std::int64_t process_ = process_id();
 };
 
 }  // namespace quiver::detail

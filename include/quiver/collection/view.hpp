@@ -85,7 +85,7 @@ template <StoragePolicy P>
 
 /// What readers hold: one object behind one pointer, replaced per batch. Immutable; any number of threads.
 template <StoragePolicy P>
-class View {
+class View : public std::enable_shared_from_this<View<P>> {
  public:
   using Scope = typename P::ReadScope;
 

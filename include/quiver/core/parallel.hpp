@@ -66,6 +66,10 @@ class Thread {
   void join() {
     if (thread_.joinable()) thread_.join();
   }
+  /// In a forked process, which has none of its parent's threads.
+  void forget() noexcept {
+    if (thread_.joinable()) thread_.detach();
+  }
 
  private:
   std::thread thread_;
