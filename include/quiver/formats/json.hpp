@@ -234,8 +234,10 @@ class JsonReader {
   int depth_ = 0;
 };
 
-/// Appends a text in quotation marks: what JSON demands to be escaped is, everything else stands as it is. REQUIRES: UTF-8.
+/// Appends a text in quotation marks: what JSON demands to be escaped is, everything else stands as it is. Errc::corruption for
+/// a text that is not UTF-8: no such text was ever taken.
 inline void append_json_string(std::string& to, std::string_view text) {
+  if (!valid_utf8(text)) fail(Errc::corruption, "the text " + quote(text) + " is not UTF-8; verify(VerifyLevel::full) tells which file is damaged");
   constexpr char digits[] = "0123456789abcdef";
   to += '"';
   for (const char c : text) {

@@ -19,6 +19,10 @@ inline constexpr std::string_view json_key_name = "_key";  // no field bears it
 /// A finite number in decimal, the fewest digits that give the same number; any other by its bits.
 template <std::floating_point T>
 void append_json_float(std::string& to, T number) {
+  if (number == 0 && std::signbit(number)) {
+    to += "-0.0";  // without the fraction other readers take it for an integer and lose the sign
+    return;
+  }
   if (std::isfinite(number)) return append_json_number(to, number);
   to += sizeof(T) == 4 ? "{\"$float32\":\"" : "{\"$float64\":\"";
   append_hex(to, std::bit_cast<std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>>(number));
