@@ -356,7 +356,7 @@ class CollectionState {
     return true;
   }
   /// A log for what follows `next`, which names it; none for a volatile store.
-  [[nodiscard]] std::unique_ptr<LogWriter<P>> new_log(Version& next) const
+  [[nodiscard]] typename LogOf<P>::type new_log(Version& next) const
     requires WritableStoragePolicy<P>
   {
     if (!logged()) return nullptr;
@@ -367,8 +367,8 @@ class CollectionState {
   }
   /// Makes drafts and manifest durable and visible, and opens them, taking over what `before` has open. From its first sync on, until the caller has shown it
   /// and says otherwise, the writer is poisoned: this object would no longer show what is on disk.
-  [[nodiscard]] std::shared_ptr<const OpenVersion<P>> commit(Version next, std::vector<typename P::Draft>& drafts, const OpenVersion<P>& before,
-                                                             const DeleteSet& deletes)
+  template <class Draft>
+  [[nodiscard]] std::shared_ptr<const OpenVersion<P>> commit(Version next, std::vector<Draft>& drafts, const OpenVersion<P>& before, const DeleteSet& deletes)
     requires WritableStoragePolicy<P>
   {
     const auto bytes = encode_version(next);
