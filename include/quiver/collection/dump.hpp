@@ -72,10 +72,12 @@ void write_dump(const std::shared_ptr<const View<P>>& view, const std::filesyste
 
     auto last = directory->create_draft(dump_schema_name);
     last.append(as_bytes(encode_dump_info(info)));
-    directory->publish(std::span(files), [](DumpWriter<FS>& file) -> auto& { return file.draft(); });
     try {
+      directory->publish(std::span(files), [](DumpWriter<FS>& file) -> auto& { return file.draft(); });
       directory->publish(std::span(&last, 1));
     } catch (...) {
+      // A publish that fails in its last step leaves its files visible. The folder was empty.
+      std::filesystem::remove(folder / dump_schema_name, ignored);
       for (const auto& file : info.files) std::filesystem::remove(folder / file.name, ignored);
       throw;
     }
