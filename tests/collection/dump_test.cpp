@@ -236,6 +236,16 @@ BOOST_AUTO_TEST_CASE(the_lines_are_those_of_the_format) {
   BOOST_TEST(slurp(folder.dump / "vectors-000.npy").size() == 128 + 3 * 2 * 4u);
 }
 
+BOOST_AUTO_TEST_CASE(the_example_of_the_readme_is_a_schema_file_as_it_is_written) {
+  const Folder folder;
+  auto c = Ram::create(Schema{Field::string("title"), VectorField("embedding", 3).metric(Metric::cosine)});
+  c.insert({Document{"tt0111161", {{"title", "The Shawshank Redemption"}, {"embedding", {0.5f, 0.25f, 0.0f}}}},
+            Document{"tt0133093", {{"title", "The Matrix"}, {"embedding", {0.0f, 0.25f, 1.0f}}}}});
+  c.dump(folder.dump);
+  const auto written = slurp(folder.dump / "schema.json");
+  BOOST_TEST(slurp(fs::path(QUIVER_SOURCE_DIR) / "include/quiver/formats/README.md").find(written) != std::string::npos, written);
+}
+
 BOOST_AUTO_TEST_CASE(deleted_documents_stay_out_and_updated_ones_are_dumped_as_they_are_now) {
   const Folder folder;
   auto c = Disk::create(folder.at / "c.qvr", tiny_schema);
@@ -569,6 +579,14 @@ BOOST_AUTO_TEST_CASE(a_dump_is_of_one_moment_while_others_write) {
       if (number % 100 == 0) c.optimize();
     }
   });
+  struct Join {
+    std::atomic<bool>& done;
+    std::thread& writer;
+    ~Join() {
+      done = true;
+      writer.join();
+    }
+  } join{done, writer};
   std::set<std::int64_t> turns;
   for (int i = 0; i < 15; ++i) {
     const auto to = folder.at / std::to_string(i);
@@ -582,8 +600,6 @@ BOOST_AUTO_TEST_CASE(a_dump_is_of_one_moment_while_others_write) {
       if (document.get<std::vector<float>>("v")->front() != static_cast<float>(first)) BOOST_ERROR("a vector of another document");
     }
   }
-  done = true;
-  writer.join();
   BOOST_TEST(turns.size() > 1u);
 }
 

@@ -17,7 +17,7 @@ using namespace quiver::detail;
   std::abort();
 }
 
-void copy(JsonReader& json, std::string& to) {
+void rewrite(JsonReader& json, std::string& to) {
   const char* before = "";
   switch (json.peek()) {
     case JsonKind::null:
@@ -37,7 +37,7 @@ void copy(JsonReader& json, std::string& to) {
       to += '[';
       json.array([&] {
         to += std::exchange(before, ",");
-        copy(json, to);
+        rewrite(json, to);
       });
       to += ']';
       break;
@@ -47,17 +47,17 @@ void copy(JsonReader& json, std::string& to) {
         to += std::exchange(before, ",");
         append_json_string(to, key);
         to += ':';
-        copy(json, to);
+        rewrite(json, to);
       });
       to += '}';
       break;
   }
 }
 
-std::string copy(std::string_view text, const std::filesystem::path& path) {
+std::string rewrite(std::string_view text, const std::filesystem::path& path) {
   JsonReader json(text, path);
   std::string out;
-  copy(json, out);
+  rewrite(json, out);
   json.end();
   return out;
 }
@@ -102,8 +102,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const std::filesystem::path path = "schema.json";
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const bool is_json = accepts(size, path, [&] {
-    const auto out = copy(text, path);
-    if (copy(out, path) != out) broken("a text is another when it is written and read again");
+    const auto out = rewrite(text, path);
+    if (rewrite(out, path) != out) broken("a text is another when it is written and read again");
   });
   if (is_json) fuzz::accepted();
   const bool is_document = accepts(size, path, [&] {
