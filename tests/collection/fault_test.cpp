@@ -28,7 +28,7 @@ struct Acknowledged {
   int issued = 0;
 };
 
-/// create, then twice: insert, flush. Stops at the first error, which must be typed.
+/// create, then twice: insert, flush; then optimize. Stops at the first error, which must be typed.
 Acknowledged run(const std::filesystem::path& path, std::string& failure) {
   Acknowledged done;
   try {
@@ -41,6 +41,7 @@ Acknowledged run(const std::filesystem::path& path, std::string& failure) {
       c.flush();
       done.flushed = i + 1;
     }
+    c.optimize();
     c.close();
   } catch (const Error& e) {
     failure = e.what();

@@ -134,7 +134,8 @@ int main(int argc, char** argv) {
   CLI::App app{
       "Crashes collections at every op of scripts of API calls and looks at what is left. Letters of a batch: s synced, S synced with a long text, b "
       "buffered,\n"
-      "n saved by nobody, u upsert, d erase, p update; f flush, x close and open, k kill and open, r open a reader beside. Without --script: scripts one "
+      "n saved by nobody, u upsert, d erase, p update; f flush, o optimize, v back to the oldest version, x close and open, k kill and open, r open a reader "
+      "beside. Without --script: scripts one "
       "after\n"
       "another, each run going on where the last one stopped."};
   double seconds = 60;

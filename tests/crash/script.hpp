@@ -4,6 +4,7 @@
 #include "crash/model.hpp"
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -16,9 +17,9 @@ namespace quiver::test {
 inline const std::filesystem::path crash_path = "/store";
 
 /// b: a batch, buffered. s: a batch, synced. S: the same with a long text. n: a batch that nothing saves. u: an upsert, synced, of keys that are there and that
-/// are not. d: documents are erased, synced. p: some fields of one are updated, buffered. f: flush. x: close and open again. k: the process is killed and a new
-/// one opens. r: a reader opens beside the writer.
-inline constexpr std::string_view crash_letters = "bsSnudpfxkr";
+/// are not. d: documents are erased, synced. p: some fields of one are updated, buffered. f: flush. o: optimize. v: back to the oldest version that is
+/// retained. x: close and open again. k: the process is killed and a new one opens. r: a reader opens beside the writer.
+inline constexpr std::string_view crash_letters = "bsSnudpfovxkr";
 
 /// A script, run once. `states[j]` is what must be there if batch j is the last that survived; -1 stands for a collection that does not exist yet.
 class ScriptRun {
@@ -97,6 +98,11 @@ class ScriptRun {
     window_.least = survives_kill_ = window_.most;
     mark();
   }
+  /// All of it, as the newest version.
+  void flushed() {
+    acknowledged();
+    versions_[collection_->versions().back().number] = states_.back();
+  }
   void step(char letter) {
     switch (letter) {
       case 'b':
@@ -143,8 +149,20 @@ class ScriptRun {
       }
       case 'f':
         collection_->flush();
-        acknowledged();
+        flushed();
         break;
+      case 'o':
+        collection_->optimize();
+        flushed();
+        break;
+      case 'v': {
+        const auto all = collection_->versions();
+        const auto known = std::find_if(all.begin(), all.end(), [this](const auto& version) { return versions_.contains(version.number); });
+        if (known == all.end()) break;
+        write(versions_.at(known->number), Durability::sync, [&] { collection_->rollback_to(known->number); });
+        flushed();
+        break;
+      }
       case 'x':
         collection_->close();
         acknowledged();
@@ -217,6 +235,7 @@ class ScriptRun {
   Window window_;
   long survives_kill_ = -1;  // the last batch that the system has
   std::vector<std::pair<std::size_t, Window>> marks_;
+  std::map<std::uint64_t, State> versions_;  // that were seen to be there
   std::unique_ptr<RecordedCollection> collection_;
   std::vector<Op> log_;
   std::size_t failed_at_ = nowhere;

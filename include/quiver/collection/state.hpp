@@ -356,10 +356,8 @@ class CollectionState {
     return true;
   }
   /// A log for what follows `next`, which names it; none for a volatile store.
-  [[nodiscard]] typename LogOf<P>::type new_log(Version& next) const
-    requires WritableStoragePolicy<P>
-  {
-    if (!logged()) return nullptr;
+  [[nodiscard]] typename LogOf<P>::type new_log(Version& next) const {
+    if (!logged()) return {};
     if (log_) next.last_sequence = log_->sequence();
     auto log = std::make_unique<LogWriter<P>>(*store_, next.store_id, next.log.number + 1, next.last_sequence + 1);
     next.log = log->ref();
@@ -367,10 +365,8 @@ class CollectionState {
   }
   /// Makes drafts and manifest durable and visible, and opens them, taking over what `before` has open. From its first sync on, until the caller has shown it
   /// and says otherwise, the writer is poisoned: this object would no longer show what is on disk.
-  template <class Draft>
-  [[nodiscard]] std::shared_ptr<const OpenVersion<P>> commit(Version next, std::vector<Draft>& drafts, const OpenVersion<P>& before, const DeleteSet& deletes)
-    requires WritableStoragePolicy<P>
-  {
+  template <class Drafts>
+  [[nodiscard]] std::shared_ptr<const OpenVersion<P>> commit(Version next, Drafts& drafts, const OpenVersion<P>& before, const DeleteSet& deletes) {
     const auto bytes = encode_version(next);
     auto manifest = store_->create(manifest_name(next.number));
     manifest.append(bytes);

@@ -1,0 +1,490 @@
+#include <quiver/collection/collection.hpp>
+
+#include "support/error_code.hpp"
+#include "support/policies.hpp"
+#include "support/sanitized.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <fstream>
+#include <map>
+#include <thread>
+
+using namespace quiver;
+using namespace quiver::test;
+
+namespace {
+
+using Files = Collection<MMapPolicy>;
+
+Document numbered(std::uint64_t i, std::uint64_t value) {
+  return Document{"k" + std::to_string(i), {{"n", value}, {"text", std::string(i % 40, 't')}, {"v", {static_cast<float>(value), 1.0f}}}};
+}
+Schema numbered_schema() { return Schema{Field::uint64("n"), Field::string("text").nullable(), VectorField("v", 2).metric(Metric::cosine)}; }
+
+/// What a collection of numbered documents must hold: key number -> value.
+using Held = std::map<std::uint64_t, std::uint64_t>;
+
+template <class C>
+bool holds(const C& c, const Held& held) {
+  if (c.count() != held.size()) return false;
+  std::uint64_t last = 0, seen = 0;
+  for (const Document& d : c.scan()) {
+    const auto at = held.find(std::stoull(d.key().substr(1)));
+    if (at == held.end() || d.get<std::uint64_t>("n") != at->second || d.id().value <= last) return false;
+    if (d.get<std::vector<float>>("v") != std::vector<float>{static_cast<float>(at->second), 1.0f}) return false;
+    last = d.id().value;
+    ++seen;
+  }
+  for (const auto& [i, value] : held)
+    if (const auto found = c.fetch("k" + std::to_string(i), {"n"}); !found || found->template get<std::uint64_t>("n") != value) return false;
+  return seen == held.size();
+}
+
+/// Five flushes of 40 documents; every third is erased afterwards, and of the others every seventh written anew.
+template <StoragePolicy P>
+Held fill(Collection<P>& c) {
+  Held held;
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    c.insert(numbered(i, i + 1), {Durability::buffered});
+    held[i] = i + 1;
+    if (i % 40 == 39) c.flush();
+  }
+  for (std::uint64_t i = 0; i < 200; ++i) {
+    if (i % 3 == 0 && c.erase("k" + std::to_string(i), {Durability::buffered})) held.erase(i);
+    if (i % 3 != 0 && i % 7 == 0) c.upsert(numbered(i, held[i] = i + 1000), {Durability::buffered});
+  }
+  return held;
+}
+
+std::uint64_t bytes_in(const std::filesystem::path& folder) {
+  std::uint64_t sum = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+    if (entry.is_regular_file() && !entry.path().filename().string().starts_with("wal-")) sum += entry.file_size();
+  return sum;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(optimize)
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(it_merges_what_was_flushed_and_drops_what_was_deleted, P, WritablePolicies) {
+  const FreshFolder folder;
+  auto c = Collection<P>::create(folder.path(), wide_schema(), {.segment_rows = 60});
+  for (std::uint64_t i = 0; i < 100; i += 10) {
+    c.insert(wide_documents(i, 10), {Durability::buffered});
+    c.flush();
+  }
+  for (std::uint64_t i = 0; i < 100; i += 2) c.erase("key-" + std::to_string(i), {Durability::buffered});
+  const auto before = digest(c, wide_schema());
+  const auto held = c.snapshot();
+  c.optimize();
+  BOOST_TEST((digest(c, wide_schema()) == before));
+  BOOST_TEST((digest(held, wide_schema()) == before));
+  for (std::uint64_t i = 1; i < 100; i += 2) BOOST_TEST(same_fields(wide_schema(), wide_document(i), c.fetch("key-" + std::to_string(i)).value()));
+  BOOST_TEST(!c.fetch("key-0").has_value());
+  const auto stats = c.stats();
+  BOOST_TEST(stats.deleted == 0u);
+  BOOST_TEST(stats.bytes.deletes == 0u);
+  BOOST_TEST(stats.segments == 1u);
+  BOOST_TEST(c.segments()[0].rows == 50u);
+  BOOST_TEST(c.segments()[0].sealed);
+  BOOST_TEST(c.verify().ok());
+  c.close();
+  BOOST_TEST((digest(Collection<FileReadPolicy>::open(folder.path()), wide_schema()) == before));
+}
+
+BOOST_AUTO_TEST_CASE(after_nine_of_ten_are_deleted_the_files_are_as_small_as_if_they_had_never_been) {
+  const FreshFolder folder;
+  const auto doc = [](std::uint64_t i) { return numbered(i, i); };
+  const auto made = [&](const std::string& name, auto&& wanted) {
+    auto c = Files::create(folder.path(name), numbered_schema(), {.durability = Durability::buffered});
+    std::vector<Document> batch;
+    for (std::uint64_t i = 0; i < 20'000; ++i)
+      if (wanted(i)) batch.push_back(doc(i));
+    c.insert(batch);
+    c.flush();
+    return c;
+  };
+  auto c = made("erased", [](std::uint64_t) { return true; });
+  Strings keys;
+  for (std::uint64_t i = 0; i < 20'000; ++i)
+    if (i % 10 != 0) keys.push_back("k" + std::to_string(i));
+  BOOST_TEST(c.erase(keys) == 18'000u);
+  c.optimize();
+  // The version before is retained until there is a newer one.
+  c.insert(doc(100'000));
+  c.flush();
+  auto never = made("never", [](std::uint64_t i) { return i % 10 == 0; });
+  never.insert(doc(100'000));
+  never.flush();
+  const auto with = static_cast<double>(bytes_in(folder.path("erased"))), without = static_cast<double>(bytes_in(folder.path("never")));
+  BOOST_TEST(with <= 1.2 * without, with << " bytes, and " << without << " where they had never been");
+}
+
+BOOST_AUTO_TEST_CASE(what_is_merged_is_left_alone) {
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), numbered_schema());
+  c.optimize();
+  BOOST_TEST(c.versions().size() == 1u);
+  const auto held = fill(c);
+  c.optimize();
+  const auto version = c.stats().version;
+  c.optimize();
+  BOOST_TEST(c.stats().version == version);
+  c.insert(numbered(1000, 1));
+  c.optimize();
+  BOOST_TEST(c.stats().version > version);
+  BOOST_TEST(c.segments().size() == 1u);
+  BOOST_TEST(c.stats().documents == held.size() + 1);
+}
+
+BOOST_AUTO_TEST_CASE(segments_stay_within_their_size_and_full_ones_are_not_written_again) {
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), numbered_schema(), {.durability = Durability::buffered, .segment_rows = 50});
+  Held held;
+  for (std::uint64_t i = 0; i < 175; ++i) {
+    c.insert(numbered(i, i));
+    held[i] = i;
+    if (i % 25 == 24) c.flush();
+  }
+  c.optimize();
+  const auto first = c.segments();
+  BOOST_TEST(first.size() == 4u);
+  for (std::uint64_t i = 60; i < 100; ++i) c.erase("k" + std::to_string(i)), held.erase(i);
+  c.optimize();
+  const auto second = c.segments();
+  BOOST_TEST(second.size() == 4u);
+  for (const auto i : {0u, 2u, 3u}) BOOST_TEST((second[i].id == first[i].id));  // nothing in them was deleted
+  BOOST_TEST(second[1].rows == 10u);
+  for (std::uint64_t i = 100; i < 110; ++i) c.erase("k" + std::to_string(i)), held.erase(i);
+  c.optimize();
+  const auto third = c.segments();
+  BOOST_TEST(third.size() == 3u);
+  BOOST_TEST(third[1].rows == 50u);
+  BOOST_TEST(holds(c, held));
+  BOOST_TEST(c.verify().ok());
+}
+
+BOOST_AUTO_TEST_CASE(a_collection_whose_documents_are_all_deleted_has_no_segments) {
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), numbered_schema());
+  auto held = fill(c);
+  for (const auto& [i, value] : held) c.erase("k" + std::to_string(i), {Durability::buffered});
+  c.optimize();
+  BOOST_TEST(c.segments().empty());
+  BOOST_TEST(c.stats().bytes.ids == 0u);
+  BOOST_TEST(c.count() == 0u);
+  BOOST_TEST(c.verify().ok());
+  c.insert(numbered(1, 5));
+  c.close();
+  BOOST_TEST(holds(Files::open(folder.path()), {{1, 5}}));
+}
+
+BOOST_AUTO_TEST_CASE(keys_that_were_erased_and_merged_away_can_be_inserted_again) {
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), numbered_schema());
+  auto held = fill(c);
+  const Strings keys{"k0", "k1", "k2"};
+  c.erase(keys);
+  c.optimize();
+  for (std::uint64_t i = 0; i < 3; ++i) c.insert(numbered(i, held[i] = 7000 + i));
+  c.optimize();
+  BOOST_TEST(holds(c, held));
+  c.close();
+  BOOST_TEST(holds(Files::open(folder.path()), held));
+}
+
+BOOST_AUTO_TEST_CASE(it_can_be_cancelled_at_any_moment_and_done_again) {
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), numbered_schema());
+  const auto held = fill(c);
+  c.flush();
+  const auto files = [&] {
+    std::set<std::string> out;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path())) out.insert(entry.path().string());
+    return out;
+  };
+  const auto before = files();
+  const auto version = c.stats().version;
+  std::size_t calls = 0;
+  for (std::size_t stop = 1;; ++stop) {
+    calls = 0;
+    std::uint64_t done = 0;
+    bool ordered = true, ended = false;
+    const auto code = code_of([&] {
+      c.optimize({.progress = [&](const Progress& p) {
+        ordered = ordered && p.done >= done && p.done <= p.total && !p.stage.empty();
+        done = p.done;
+        ended = p.done == p.total;
+        return ++calls != stop;
+      }});
+    });
+    BOOST_TEST(ordered);
+    if (code == Errc::none) {
+      BOOST_TEST(ended);
+      break;
+    }
+    BOOST_TEST((code == Errc::cancelled));
+    BOOST_TEST(c.stats().version == version);
+    BOOST_TEST((files() == before));
+    BOOST_TEST(holds(c, held));
+  }
+  BOOST_TEST(calls >= 5u);
+  BOOST_TEST(c.stats().version == version + 1);
+  BOOST_TEST(holds(c, held));
+}
+
+BOOST_AUTO_TEST_CASE(what_the_progress_function_throws_comes_out_and_nothing_has_happened) {
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), numbered_schema());
+  const auto held = fill(c);
+  struct Mine {};
+  const auto throws = [](const Progress& p) {
+    if (p.stage == "merge vectors") throw Mine{};
+    return true;
+  };
+  BOOST_CHECK_THROW(c.optimize({.progress = throws}), Mine);
+  BOOST_TEST(holds(c, held));
+  c.optimize();
+  BOOST_TEST(holds(c, held));
+}
+
+// Everything that others may do meanwhile, done at every moment: the progress function is called without a lock.
+BOOST_AUTO_TEST_CASE(writes_and_flushes_go_on_while_it_runs) {
+  for (std::size_t at = 1;; ++at) {
+    const FreshFolder folder;
+    auto c = Files::create(folder.path(), numbered_schema());
+    auto held = fill(c);
+    c.flush();
+    const Snapshot<MMapPolicy> snapshot = c.snapshot();
+    const auto held_before = held;
+    std::size_t calls = 0;
+    bool seen = true;
+    c.optimize({.progress = [&](const Progress&) {
+      if (++calls != at) return true;
+      c.erase("k1"), held.erase(1);    // merged
+      c.erase("k14"), held.erase(14);  // merged, and written twice
+      c.upsert(numbered(2, held[2] = 5000));
+      c.upsert(numbered(3, held[3] = 5001));  // was deleted
+      c.insert(numbered(500, held[500] = 5002));
+      if (at % 2 == 0) c.flush();
+      c.erase("k4"), held.erase(4);
+      c.insert(numbered(4, held[4] = 5003));
+      c.insert(numbered(501, held[501] = 5004), {Durability::none});
+      seen = holds(c, held);
+      return true;
+    }});
+    BOOST_TEST(seen);
+    BOOST_TEST(holds(c, held), "written at call " << at);
+    BOOST_TEST(holds(snapshot, held_before));
+    BOOST_TEST(c.verify().ok());
+    c.insert(numbered(502, held[502] = 1));
+    BOOST_TEST(holds(Collection<MMapReadPolicy>::open(folder.path()), held), "opened beside, at call " << at);
+    if (at % 3 == 0) c.flush();
+    c.close();
+    auto again = Files::open(folder.path());
+    BOOST_TEST(holds(again, held), "opened again, at call " << at);
+    again.optimize();
+    BOOST_TEST(holds(again, held));
+    BOOST_TEST(again.stats().deleted == 0u);
+    if (at > calls) break;
+  }
+}
+
+BOOST_AUTO_TEST_CASE(rolling_back_while_it_runs_wins) {
+  for (std::size_t at = 1; at <= 4; ++at) {
+    const FreshFolder folder;
+    auto c = Files::create(folder.path(), numbered_schema(), {.retain = {.versions = 10}});
+    auto held = fill(c);
+    c.flush();
+    const auto version = c.stats().version;
+    const auto good = held;
+    for (std::uint64_t i = 1; i < 100; ++i)
+      if (c.erase("k" + std::to_string(i), {Durability::buffered})) held.erase(i);
+    // The same segments, and fewer deletes.
+    std::size_t calls = 0;
+    c.optimize({.progress = [&](const Progress&) {
+      if (++calls == at) c.rollback_to(version);
+      return true;
+    }});
+    BOOST_TEST(calls > at);
+    BOOST_TEST(holds(c, good));
+    BOOST_TEST(c.stats().deleted == 0u);
+    BOOST_TEST(c.verify().ok());
+    c.close();
+    BOOST_TEST(holds(Files::open(folder.path()), good));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(readers_go_on_with_what_they_have_and_refresh) {
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), numbered_schema(), {.retain = {.versions = 3}});
+  auto held = fill(c);
+  c.flush();
+  const auto version = c.stats().version;
+  auto reader = Collection<MMapReadPolicy>::open(folder.path());
+  const auto old = held;
+  c.optimize();
+  BOOST_TEST(holds(Files::open(folder.path(), {.at_version = version}), old));
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    c.insert(numbered(900 + i, held[900 + i] = i));
+    c.optimize();
+  }
+  BOOST_TEST(holds(reader, old));
+  reader.refresh();
+  BOOST_TEST(holds(reader, held));
+  BOOST_TEST((code_of([&] { (void)Files::open(folder.path(), {.at_version = version}); }) == Errc::not_found));
+}
+
+BOOST_AUTO_TEST_CASE(a_damaged_block_is_not_copied_under_a_new_checksum) {
+  for (const std::string ending : {".scalar", ".vector_index", "idmap"}) {
+    const FreshFolder folder;
+    Held held;
+    {
+      auto c = Files::create(folder.path(), numbered_schema());
+      held = fill(c);
+    }
+    std::filesystem::path victim;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path()))
+      if (entry.path().string().find(ending) != std::string::npos) victim = entry.path();
+    {
+      std::fstream file(victim, std::ios::in | std::ios::out | std::ios::binary);
+      file.seekg(130);
+      const char byte = static_cast<char>(file.get() ^ 4);
+      file.seekp(130);
+      file.put(byte);
+    }
+    auto c = Files::open(folder.path());
+    const auto version = c.stats().version;
+    BOOST_CHECK_EXCEPTION(c.optimize(), Error, [&](const Error& e) { return e.code() == Errc::corruption && e.path() == victim && e.offset() == 0u; });
+    BOOST_TEST(c.stats().version == version);
+    c.insert(numbered(1000, 1));
+    c.flush();
+    BOOST_TEST(c.count() == held.size() + 1);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(long_texts_are_merged_within_the_memory_that_was_given) {
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), Schema{Field::string("t"), VectorField("v", 1)}, {.durability = Durability::buffered});
+  for (int i = 0; i < 60; ++i) {
+    c.insert(Document{"k" + std::to_string(i), {{"t", std::string(10'000, static_cast<char>('a' + i % 26))}, {"v", {1.0f}}}});
+    if (i % 20 == 19) c.flush();
+  }
+  c.optimize({.memory = 1});
+  BOOST_TEST(Segment<MMapPolicy>::open(folder.path(), c.segments()[0].id).row_groups().size() == 10u);
+  for (int i = 0; i < 60; ++i) BOOST_TEST((c.fetch("k" + std::to_string(i))->get<std::string>("t") == std::string(10'000, static_cast<char>('a' + i % 26))));
+}
+
+BOOST_AUTO_TEST_CASE(in_memory_too) {
+  auto c = Collection<MemoryPolicy>::create(numbered_schema());
+  const auto held = fill(c);
+  const auto before = c.stats().bytes.total;
+  c.optimize();
+  c.insert(numbered(2000, 1));
+  c.flush();
+  BOOST_TEST(c.stats().bytes.total < before);
+  BOOST_TEST(c.erase("k2000"));
+  BOOST_TEST(holds(c, held));
+}
+
+BOOST_AUTO_TEST_CASE(a_reader_cannot) {
+  const FreshFolder folder;
+  { auto c = Files::create(folder.path(), numbered_schema()); }
+  auto reader = Files::open(folder.path(), {.mode = OpenMode::read_only});
+  BOOST_TEST((code_of([&] { reader.optimize(); }) == Errc::read_only));
+  BOOST_TEST((code_of([&] { reader.rollback_to(1); }) == Errc::read_only));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(rollback)
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(it_brings_back_what_a_version_held_and_can_be_undone, P, WritablePolicies) {
+  const FreshFolder folder;
+  auto c = Collection<P>::create(folder.path(), numbered_schema());
+  auto held = fill(c);
+  c.flush();
+  const auto version = c.stats().version;
+  const auto good = held;
+  for (std::uint64_t i = 0; i < 200; i += 2)
+    if (c.erase("k" + std::to_string(i))) held.erase(i);
+  c.upsert(numbered(1, held[1] = 9));
+  c.insert(numbered(777, held[777] = 9));  // not flushed, and with two versions retained a flush would push the good one out
+  const auto next = c.fetch("k777")->id().value + 1;
+  c.rollback_to(version);
+  BOOST_TEST(holds(c, good));
+  BOOST_TEST(c.verify().ok());
+  const auto versions = c.versions();
+  BOOST_TEST(versions.size() == 2u);
+  BOOST_TEST(versions.back().number == version + 2);
+  BOOST_TEST(versions.back().documents == good.size());
+  BOOST_TEST(versions.front().documents == held.size());
+  c.insert(numbered(888, 8));
+  BOOST_TEST(c.fetch("k888")->id().value == next);
+  c.erase("k888");
+  c.close();
+  auto again = Collection<P>::open(folder.path());
+  BOOST_TEST(holds(again, good));
+  again.rollback_to(again.versions().front().number);
+  BOOST_TEST(!holds(again, held));  // close() had made a version of its own, and that is the one before now
+  again.close();
+}
+
+BOOST_AUTO_TEST_CASE(going_back_and_back_again) {
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), numbered_schema());
+  auto held = fill(c);
+  c.flush();
+  const auto good = held;
+  const auto version = c.stats().version;
+  c.insert(numbered(777, held[777] = 9));
+  c.rollback_to(version);
+  BOOST_TEST(holds(c, good));
+  c.rollback_to(c.versions().front().number);
+  BOOST_TEST(holds(c, held));
+  c.optimize();
+  BOOST_TEST(holds(c, held));
+  c.rollback_to(c.versions().front().number);
+  BOOST_TEST(holds(c, held));
+  BOOST_TEST(c.verify().ok());
+}
+
+BOOST_AUTO_TEST_CASE(a_version_that_is_not_retained_is_not_found) {
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), numbered_schema());
+  const auto held = fill(c);
+  const auto version = c.stats().version;
+  BOOST_TEST((code_of([&] { c.rollback_to(1); }) == Errc::not_found));
+  BOOST_TEST((code_of([&] { c.rollback_to(version + 100); }) == Errc::not_found));
+  BOOST_TEST(holds(c, held));
+  BOOST_TEST(c.stats().version == version);
+  c.flush();
+  const auto now = c.stats().version;
+  c.rollback_to(now);  // it is there already
+  BOOST_TEST(c.stats().version == now);
+  BOOST_TEST(holds(c, held));
+}
+
+BOOST_AUTO_TEST_CASE(a_snapshot_and_a_reader_keep_what_was_rolled_back) {
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), numbered_schema());
+  auto held = fill(c);
+  const auto good = held;
+  c.flush();
+  const auto version = c.stats().version;
+  c.insert(numbered(777, held[777] = 9));
+  const auto snapshot = c.snapshot();
+  auto reader = Files::open(folder.path(), {.mode = OpenMode::read_only});
+  c.rollback_to(version);
+  c.insert(numbered(778, 1));
+  for (int i = 0; i < 4; ++i) c.insert(numbered(800 + static_cast<std::uint64_t>(i), 1)), c.flush();
+  BOOST_TEST(holds(snapshot, held));
+  BOOST_TEST(holds(reader, held));
+  reader.refresh();
+  BOOST_TEST(reader.count() == good.size() + 5);
+  BOOST_TEST(!reader.fetch("k777").has_value());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
