@@ -4,6 +4,7 @@
 #include <quiver/collection/collection.hpp>
 #include <quiver/collection/verify_path.hpp>
 #include <quiver/core/version.hpp>
+#include <quiver/formats/npy.hpp>
 #include <quiver/formats/vecs.hpp>
 #include <quiver/storage/checked_mmap.hpp>
 #include <quiver/storage/file_read.hpp>

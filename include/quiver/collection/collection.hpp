@@ -1,6 +1,7 @@
 // Collection<Policy>: documents with vectors and fields under one storage policy.
 #pragma once
 
+#include <quiver/collection/dump.hpp>
 #include <quiver/collection/snapshot.hpp>
 #include <quiver/collection/state.hpp>
 #include <quiver/collection/verify.hpp>
@@ -77,6 +78,25 @@ class Collection {
     auto recovered = options.at_version ? detail::Recovered<P>::of(detail::open_at<P>(store, *options.at_version)) : detail::recover<P>(store);
     return Collection(std::make_unique<State>(std::move(store), typename detail::LockOf<P>::type{}, typename detail::LogOf<P>::type{}, std::move(recovered),
                                               options.durability, false, options.at_version.has_value()));
+  }
+
+  /// A new collection in the folder `path` from what dump() wrote into `folder`, with documents in the same order under new ids; the bits of every value are
+  /// the same. It appears under its name when it is whole and durable; until then it is built beside, in `path`.loading. Errors leave neither: not_found, no
+  /// whole dump; corruption, with file and offset; version_mismatch, a newer quiver's; already_exists, something is at `path`; duplicate_key and the other
+  /// errors of insert(), with the line. io_error after all was written may leave the whole. Memory is bounded but for the policy's own. O(bytes). Safe from any
+  /// thread.
+  [[nodiscard]] static Collection load(const std::filesystem::path& folder, const std::filesystem::path& path, const LoadOptions<P>& options = {}) {
+    static_assert(P::caps.writable, "quiver: load needs a writable storage policy, and this one is read-only; load with a writable one such as MMapPolicy");
+    if constexpr (P::caps.writable) {
+      if (path.empty()) detail::fail(Errc::invalid_argument, "the path of a collection must not be empty");
+      return detail::load_dump<PosixFileSystem, Collection>(folder, path, options);
+    }
+  }
+  /// The same as a volatile collection.
+  [[nodiscard]] static Collection load(const std::filesystem::path& folder, const LoadOptions<P>& options = {})
+    requires(P::caps.volatile_store)
+  {
+    return detail::load_dump<PosixFileSystem, Collection>(folder, options);
   }
 
   Collection(Collection&&) noexcept = default;
@@ -185,6 +205,11 @@ class Collection {
   [[nodiscard]] ScanResult scan(const ScanRequest& request = {}) const { return snapshot().scan(request); }
   [[nodiscard]] std::size_t count() const { return static_cast<std::size_t>(view()->count()); }
   [[nodiscard]] Snapshot<P> snapshot() const { return Snapshot<P>(view()); }
+  /// Writes the documents of this moment, in doc-id order, into `folder` as files that other programs read: JSON lines and, per vector field, npy; durable when
+  /// it returns. load() makes a collection of them. Deleted documents are not in it, nor are older versions. Folders are made as needed; others may write
+  /// meanwhile. already_exists: the folder holds something; io_error, no_space, read_only, unsupported (a network drive), corruption: nothing of it is left. A
+  /// folder without schema.json is what a crash left of a dump. Memory: a document, and 256 KiB per file. O(bytes). Any number of threads.
+  void dump(const std::filesystem::path& folder) const { detail::write_dump<PosixFileSystem>(view(), folder); }
 
   /// The schema; the reference lives as long as the collection object.
   [[nodiscard]] const Schema& schema() const {

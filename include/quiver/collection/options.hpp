@@ -31,6 +31,18 @@ struct CreateOptions {
   std::string preferred_policy = {};   ///< kept with the collection, for those who open it by name; at most 256 bytes
 };
 
+/// How a dump is loaded: what is unset is as it was in the collection that was dumped.
+template <StoragePolicy P>
+struct LoadOptions {
+  typename P::Options storage = {};
+  std::optional<Durability> durability = {};  ///< of later writes; the loading itself is durable when load() returns
+  std::optional<std::size_t> flush_bytes = {};
+  std::optional<std::size_t> segment_rows = {};
+  std::optional<Retain> retain = {};
+  bool background_compaction = false;  ///< as CreateOptions::background_compaction, once all is loaded
+  std::optional<std::string> preferred_policy = {};
+};
+
 template <StoragePolicy P>
 struct OpenOptions {
   OpenMode mode = P::caps.writable ? OpenMode::read_write : OpenMode::read_only;

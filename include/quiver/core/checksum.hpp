@@ -43,6 +43,17 @@ inline constexpr std::size_t chunk_size = 4096;  // bytes that one checksum cove
 
 [[nodiscard]] inline std::uint64_t checksum(ByteSpan bytes, std::uint64_t seed) noexcept { return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed); }
 
+/// The checksum of bytes that come piece by piece; the same as checksum() of all of them with seed 0. A value; one thread.
+class RunningChecksum {
+ public:
+  RunningChecksum() noexcept { XXH3_64bits_reset(&state_); }
+  void add(ByteSpan bytes) noexcept { XXH3_64bits_update(&state_, bytes.data(), bytes.size()); }
+  [[nodiscard]] std::uint64_t value() const noexcept { return XXH3_64bits_digest(&state_); }
+
+ private:
+  XXH3_state_t state_;
+};
+
 /// Every reader compares checksums through this one function. A fuzzing build accepts any, or no input would get past it.
 [[nodiscard]] constexpr bool checksum_matches([[maybe_unused]] std::uint64_t expected, [[maybe_unused]] std::uint64_t found) noexcept {
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
