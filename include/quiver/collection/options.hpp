@@ -6,8 +6,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace quiver {
@@ -33,6 +35,25 @@ struct OpenOptions {
   typename P::Options storage = {};
   std::optional<std::uint64_t> at_version = {};  ///< the flushed state of that version, read-only; not retained: not_found
   std::optional<Durability> durability = {};     ///< of a write that asks for nothing else; unset: as the collection was created
+};
+
+/// How far a long call is.
+struct Progress {
+  std::string_view stage = {};  ///< a word for what is being done
+  std::uint64_t done = 0, total = 0;
+};
+
+/// Of Collection::backup.
+struct BackupOptions {
+  std::function<bool(const Progress&)> progress = {};  ///< called between pieces, in bytes; false stops it: Errc::cancelled, and the target is as it was
+  bool links = true;  ///< share files with the backup where the file system can; false: every byte is read, verified and written
+};
+
+/// Of Collection::copy_to.
+template <StoragePolicy P>
+struct CopyOptions {
+  typename P::Options storage = {};
+  std::function<bool(const Progress&)> progress = {};  ///< as BackupOptions::progress
 };
 
 /// Of one write.

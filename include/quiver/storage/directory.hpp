@@ -7,6 +7,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 
 namespace quiver::detail {
@@ -112,23 +113,15 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
 
   /// A new draft: NAME.tmp until it is published. What an earlier process left under that temporary name is replaced, never continued.
   [[nodiscard]] Draft create_draft(std::string_view name) {
-    check_writable();
-    if (!valid_file_name(name) || name.ends_with(temp_suffix))
-      fail(Errc::invalid_argument, path_, "'" + std::string(name) + "' is not a name for a file of a store");
-    Draft draft(this->shared_from_this(), std::string(name));
-    const std::lock_guard guard(names_);
-    if (drafts_.contains(draft.name_)) fail(Errc::already_exists, draft.path(), "this file is being written already");
-    ensure_folder(name);
-    auto result = uninterrupted([&] { return FS::create_file(folder_, draft.temp_, draft.file_); });
-    if (result.error == EEXIST) {
-      // Removed, not truncated: a crash between link and unlink leaves a temporary name of a published file.
-      must(Access::writing, "remove the old draft", draft.path(), [&] { return FS::remove(folder_, draft.temp_); });
-      result = uninterrupted([&] { return FS::create_file(folder_, draft.temp_, draft.file_); });
-    }
+    auto draft = unmade_draft(name);
+    const auto result = make_temporary(draft, [&] { return FS::create_file(folder_, draft.temp_, draft.file_); });
     if (!result) fail_io(Access::writing, result.error, "create", draft.path());
-    draft.live_ = drafts_.insert(draft.name_).second;
     return draft;
   }
+  /// A draft that is the published file `name` of another directory, whole, without a copy: both directories share it once it is published. nullopt where that
+  /// cannot be, for whatever reason: another file system, one without links, a file that was removed meanwhile or is not the one of `identity`.
+  /// directory_link.hpp defines it.
+  [[nodiscard]] std::optional<Draft> link_draft(std::string_view name, const Directory& from, const FileIdentity& identity);
   /// Makes the drafts durable, all of them, then visible, then their names durable. Either all are published or, on an error before the last
   /// step, none. already_exists: a file of that name is there; it is left alone. io_error after a failed sync, for good.
   void publish(std::span<Draft> drafts) {
@@ -237,6 +230,27 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     return entries;
   }
 
+  [[nodiscard]] Draft unmade_draft(std::string_view name) {
+    check_writable();
+    if (!valid_file_name(name) || name.ends_with(temp_suffix))
+      fail(Errc::invalid_argument, path_, "'" + std::string(name) + "' is not a name for a file of a store");
+    return Draft(this->shared_from_this(), std::string(name));
+  }
+  // Calls make(), which makes the temporary file, and once more where an old one was in its way. The draft is live if that succeeds.
+  template <class Make>
+  IoResult make_temporary(Draft& draft, Make&& make) {
+    const std::lock_guard guard(names_);
+    if (drafts_.contains(draft.name_)) fail(Errc::already_exists, draft.path(), "this file is being written already");
+    ensure_folder(draft.name_);
+    auto result = uninterrupted(make);
+    if (result.error == EEXIST) {
+      // Removed, not truncated: a crash between link and unlink leaves a temporary name of a published file.
+      must(Access::writing, "remove the old draft", draft.path(), [&] { return FS::remove(folder_, draft.temp_); });
+      result = uninterrupted(make);
+    }
+    if (result) draft.live_ = drafts_.insert(draft.name_).second;
+    return result;
+  }
   void check_writable() const {
     if (mode_ == OpenMode::read_only) fail(Errc::read_only, path_, "the store was opened read-only");
     if (poisoned()) fail(Errc::io_error, path_, "an earlier sync or write failed, so what the disk holds is unknown; close the store and open it again");
@@ -321,13 +335,14 @@ class Directory<FS>::Draft {
     written_ = other.written_;
     live_ = std::exchange(other.live_, false);
     broken_ = other.broken_;
+    linked_ = other.linked_;
     return *this;
   }
   ~Draft() { discard(); }
 
   /// no_space, io_error; afterwards the draft cannot be published. REQUIRES: not published, not moved from.
   void append(ByteSpan bytes) {
-    if (!live_) fail(Errc::invalid_argument, "a draft that was published or moved from takes no bytes");
+    if (!live_ || linked_) fail(Errc::invalid_argument, "a draft that was published or moved from, or is a link, takes no bytes");
     directory_->check_writable();
     try {
       write_fully<FS>(file_, bytes, written_, path());
@@ -362,6 +377,7 @@ class Directory<FS>::Draft {
   std::uint64_t written_ = 0;
   bool live_ = false;
   bool broken_ = false;
+  bool linked_ = false;  // to a published file, which is never written to
 };
 
 /// The right to write, until destroyed. Move-only. Not inherited by programs that this one starts; a forked child must end or exec without using it.
