@@ -248,7 +248,10 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
       must(Access::writing, "remove the old draft", draft.path(), [&] { return FS::remove(folder_, draft.temp_); });
       result = uninterrupted(make);
     }
-    if (result) draft.live_ = drafts_.insert(draft.name_).second;
+    if (result)
+      draft.live_ = drafts_.insert(draft.name_).second;
+    else
+      remove_empty_folder(draft.name_);
     return result;
   }
   void check_writable() const {
