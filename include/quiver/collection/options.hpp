@@ -90,6 +90,19 @@ struct Problem {
   std::string what = {};
 };
 
+/// Of repair().
+struct RepairOptions {
+  bool dry_run = true;  ///< only say what would be done
+};
+
+/// What repair() found, and what it did or would do.
+struct RepairReport {
+  bool possible = false;               ///< false: `problems` says why; nothing was changed
+  std::uint64_t version = 0;           ///< the version whose files are the new state, with what the logs hold behind it; where nothing is wrong the newest
+  std::uint64_t documents_lost = 0;    ///< those that can be shown to have been there; a batch that cannot be read counts as one
+  std::vector<Problem> problems = {};  ///< empty: nothing is wrong, and nothing is to be done
+};
+
 struct VerifyReport {
   [[nodiscard]] bool ok() const noexcept { return problems.empty(); }
   std::vector<Problem> problems = {};

@@ -51,6 +51,15 @@ class WritableFolderStore : public FolderStore<FS> {
   [[nodiscard]] std::optional<Draft> link(std::string_view name, const Directory<FS>& from, const FileIdentity& identity) {
     return this->directory_->link_draft(name, from, identity);
   }
+  /// As Directory::keep_aside: second names within `folder`, durable when this returns.
+  void keep_aside(std::span<const std::string> names, const std::string& folder) {
+    for (const auto& name : names) {
+      auto second = name;
+      std::replace(second.begin(), second.end(), '/', '-');
+      this->directory_->keep_aside(name, folder + '/' + second);
+    }
+    if (!names.empty()) this->directory_->sync_aside(folder);
+  }
   void publish(Draft&& draft) { this->directory_->publish(std::span(&draft, 1)); }
   void publish(std::span<Draft> drafts) { this->directory_->publish(drafts); }
   [[nodiscard]] Log append_log(std::string_view name, ByteSpan first) { return this->directory_->append_log(name, first); }
