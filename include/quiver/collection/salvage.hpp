@@ -113,6 +113,8 @@ class Salvage {
               "the newest manifest is damaged; what it changed besides documents (a schema, a rollback) is not known, version " +
                   std::to_string(newest.number) + " and the logs behind it are");
     for (auto older = newest.retained.rbegin(); older != newest.retained.rend(); ++older) {
+      // One that the lost manifest had pruned is not missed.
+      if (!newest_read_ && !std::binary_search(numbers.begin(), numbers.end(), older->number)) continue;
       auto version = manifest(older->number);
       all_read_ = all_read_ && version.has_value();
       if (version && version->store_id == newest.store_id)
