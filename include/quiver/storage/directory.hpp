@@ -152,16 +152,15 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     for (const auto& name : folders) sync_names(name, SyncSite::published_name);
     synced_folders_.merge(folders);
   }
-  /// Gives the file `name` a second name, durable once sync_aside() returned; neither name is anything else's. A file that is missing, or has that second name
-  /// already, is no error. Where the file system has no links: an error, and nothing happened.
+  /// Gives the file `name` a second name, durable once sync_aside() returned. Where that name is taken nothing happens: an earlier attempt gave it. Where the
+  /// file system has no links: an error, and nothing happened.
   void keep_aside(std::string_view name, std::string_view second) {
     check_writable();
     if (!valid_file_name(name) || !valid_file_name(second)) fail(Errc::invalid_argument, path_, "'" + std::string(second) + "' is not the name of a file");
     const std::lock_guard guard(names_);
     ensure_folder(second);
-    const auto result = uninterrupted([&] { return FS::link(folder_, std::string(name), std::string(second)); });
-    if (!result && result.error != ENOENT && result.error != EEXIST)
-      fail_io(Access::writing, result.error, "keep aside as " + std::string(second), path_ / name);
+    const auto result = uninterrupted([&] { return FS::link_from(folder_, std::string(name), folder_, std::string(second)); });
+    if (!result && result.error != EEXIST) fail_io(Access::writing, result.error, "keep aside as " + std::string(second), path_ / name);
   }
   void sync_aside(const std::string& folder) {
     sync_names(folder, SyncSite::published_name);
