@@ -152,8 +152,8 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     for (const auto& name : folders) sync_names(name, SyncSite::published_name);
     synced_folders_.merge(folders);
   }
-  /// Gives the file `name` a second name, durable once sync_aside() returned. Where that name is taken nothing happens: an earlier attempt gave it. Where the
-  /// file system has no links: an error, and nothing happened.
+  /// Gives the file `name` a second name, durable once sync_aside() returned. Where that name is taken nothing happens: an earlier attempt gave it.
+  /// unsupported: the file system has no links.
   void keep_aside(std::string_view name, std::string_view second) {
     check_writable();
     if (!valid_file_name(name) || !valid_file_name(second)) fail(Errc::invalid_argument, path_, "'" + std::string(second) + "' is not the name of a file");
