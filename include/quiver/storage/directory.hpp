@@ -160,6 +160,8 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     const std::lock_guard guard(names_);
     ensure_folder(second);
     const auto result = uninterrupted([&] { return FS::link_from(folder_, std::string(name), folder_, std::string(second)); });
+    if (result.error == EPERM || result.error == EOPNOTSUPP || result.error == ENOSYS || result.error == EMLINK)
+      fail(Errc::unsupported, path_ / name, "the file system cannot give this file a second name to keep it under; copy the folder to one that can");
     if (!result && result.error != EEXIST) fail_io(Access::writing, result.error, "keep aside as " + std::string(second), path_ / name);
   }
   void sync_aside(const std::string& folder) {
