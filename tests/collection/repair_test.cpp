@@ -209,6 +209,15 @@ BOOST_AUTO_TEST_CASE(batches_that_no_log_has_any_more_are_counted) {
   BOOST_TEST(keys(store.path()) == "k0 k1 k2 k4 k5 k6 k7 k8 k9 k10 k11 k12 k13 k14 k15 k16 k17 k18 k19 ");
 }
 
+BOOST_AUTO_TEST_CASE(blocks_that_nobody_names_any_more_are_counted_and_their_ids_are_not_given_again) {
+  const Killed store;
+  store.damage_manifest(store.newest());
+  for (const auto& name : names_with(store.path(), "wal-")) fs::remove(store.path(name));
+  const auto report = repaired(store.path(), 25);
+  BOOST_TEST(report.version == 3u);
+  BOOST_TEST(report.documents_lost == 5u, text(report));
+}
+
 BOOST_AUTO_TEST_CASE(a_log_damaged_in_the_middle_keeps_what_is_before_and_counts_what_is_behind) {
   const Killed store;
   // The third record of the log's batches: the one put of k32.
@@ -294,6 +303,16 @@ BOOST_AUTO_TEST_CASE(deleted_documents_never_come_back) {
     fs::remove(store.path(names_with(store.path(), "wal-").front()));
     const auto report = refused(store.path());
     BOOST_TEST(report.problems.back().what.find("come back") != std::string::npos);
+  }
+  {
+    const Killed store;  // a newest version that its logs do not explain, as after a rollback
+    auto version = detail::read_manifest<FileReadPolicy>(FileReadPolicy::open_store(store.path(), {}, OpenMode::read_only), store.newest()).version;
+    version.documents -= 1;
+    version.deletes.count += 1;
+    const auto bytes = detail::encode_version(version);
+    put_file(store.path(detail::manifest_name(store.newest())), std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+    store.damage(names_with(store.path(), "deletes-").back());
+    refused(store.path());
   }
   {
     const Killed store;  // the log before has lost its last batch, the erase of k4, at its very end

@@ -246,8 +246,9 @@ class Salvage {
           "the file from a backup");
   }
   void seen(DocId id) { next_doc_id_ = std::max(next_doc_id_, id.value + (id.value == ~std::uint64_t{0} ? 0 : 1)); }
-  /// Blocks of a version whose manifest is lost: their ids must not be given again.
+  /// Blocks of a version whose manifest is lost: their ids must not be given again, and what no log leads to is shown by them to have been there.
   void look_at_unnamed_blocks() {
+    std::map<std::uint64_t, std::uint64_t> ranges;  // of ids: first, and behind the last
     for (const auto& file : store_.list()) {
       const auto name = parse_block_name(file.name);
       if (!name || name->type != BlockType::scalar || blocks_.contains(file.name)) continue;
@@ -263,11 +264,21 @@ class Salvage {
         const FileIdentity identity{trailer.id, size, trailer.footer_checksum};
         auto scope = store_.read_scope();
         const ScalarBlock<typename P::Reader> block(store_.open(file.name, identity), scope, identity, saved_.front().version.schema);
-        seen(block.groups().back().last_doc_id);
+        const auto groups = block.groups();
+        seen(groups.back().last_doc_id);
+        auto& end = ranges[groups.front().first_doc_id.value];
+        end = std::max(end, groups.back().last_doc_id.value + 1);
       } catch (const Error& e) {
         if (e.code() != Errc::corruption && e.code() != Errc::not_found && e.code() != Errc::version_mismatch) throw;
       }
     }
+    if (!plan_) return;
+    std::uint64_t at = plan_->base->version.next_doc_id + plan_->rows->memtable_rows(), shown = 0;
+    for (const auto& [first, end] : ranges) {
+      const auto from = std::max(first, at);
+      if (from < end) shown += end - from, at = end;
+    }
+    plan_->lost = std::max(plan_->lost, shown);
   }
 
   /// How far the batches behind a version go without a gap, and what they do.
