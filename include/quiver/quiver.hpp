@@ -2,6 +2,7 @@
 #pragma once
 
 #include <quiver/collection/collection.hpp>
+#include <quiver/collection/repair.hpp>
 #include <quiver/collection/verify_path.hpp>
 #include <quiver/core/version.hpp>
 #include <quiver/formats/npy.hpp>

@@ -64,6 +64,18 @@ Strings answers(const std::filesystem::path& root) {
   note("rename missing", FS::rename_new(folder, "seg/a.tmp", "seg/b"));
   note("link", FS::link(folder, "seg/a", "seg/b"));
   note("link again", FS::link(folder, "seg/a", "seg/b"));
+  typename FS::Folder two;
+  note("make another folder", FS::make_folder(root / "two"));
+  note("open another folder", FS::open_folder(root / "two", two));
+  note("link into it", FS::link_from(folder, "seg/a", two, "a"));
+  note("link into it again", FS::link_from(folder, "seg/b", two, "a"));
+  note("link missing", FS::link_from(folder, "seg/c", two, "c"));
+  note("link into missing", FS::link_from(folder, "seg/a", two, "seg/a"));
+  note("link a folder", FS::link_from(folder, "seg", two, "seg"));
+  note("open link", FS::open_file(two, "a", other));
+  note("describe link", FS::describe(other, entry));
+  all.push_back(std::to_string(entry.size));
+  note("remove link elsewhere", FS::remove(two, "a"));
   note("rename onto", FS::rename_new(folder, "seg/b", "seg/a"));
   typename FS::Folder inner;
   note("open subfolder", FS::open_subfolder(folder, "seg", inner));

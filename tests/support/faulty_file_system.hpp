@@ -123,6 +123,9 @@ class FaultyFileSystem {
   static IoResult link(const Folder& in, const std::string& from, const std::string& to) {
     return guarded(IoCall::link, [&] { return Inner::link(in, from, to); });
   }
+  static IoResult link_from(const Folder& from, const std::string& name, const Folder& to, const std::string& new_name) {
+    return guarded(IoCall::link, [&] { return Inner::link_from(from, name, to, new_name); });
+  }
   static IoResult remove(const Folder& in, const std::string& name) {
     return guarded(IoCall::remove, [&] { return Inner::remove(in, name); });
   }

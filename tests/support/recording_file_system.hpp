@@ -207,6 +207,17 @@ class RecordingFileSystem {
     if (dead(in)) return {0, EIO};
     return name_again(in, from, to, Action::link);
   }
+  static IoResult link_from(const Folder& from, const std::string& name, const Folder& to, const std::string& new_name) {
+    const std::lock_guard guard(disk().mutex);
+    if (dead(from) || dead(to)) return {0, EIO};
+    const auto inode = walk(from.inode, name);
+    const auto [folder, last] = above(to.inode, new_name);
+    if (inode == nullptr || folder == nullptr) return {0, ENOENT};
+    if (inode->kind != EntryKind::file) return {0, EPERM};
+    if (!folder->names.emplace(last, inode).second) return {0, EEXIST};
+    disk().log.push_back({Action::link, inode->number, folder->number, last, name});
+    return {};
+  }
   static IoResult remove(const Folder& in, const std::string& name) { return unname(in, name, EntryKind::file); }
   static IoResult remove_subfolder(const Folder& in, const std::string& name) { return unname(in, name, EntryKind::folder); }
   static IoResult list(const Folder& in, std::vector<FolderEntry>& entries) {

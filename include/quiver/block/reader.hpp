@@ -3,6 +3,7 @@
 
 #include <quiver/block/format.hpp>
 
+#include <concepts>
 #include <utility>
 
 namespace quiver::detail {
@@ -58,7 +59,13 @@ class Block {
   /// Reads the whole file and compares every chunk and the footer with their checksums; corruption with the offset of the first that differs. Renews the scope.
   template <class Scope>
   void verify(Scope& scope) const {
-    constexpr std::uint64_t batch = 64;  // chunks viewed at once
+    verify(scope, [](ByteSpan) {});
+  }
+  /// The same, and calls visit(bytes) for one piece of the file after the other, from its first byte to its last, once the piece was compared. A piece of the
+  /// data has a megabyte at most, the footer is one. `visit` may renew the scope when it is done with the bytes.
+  template <class Scope, std::invocable<ByteSpan> Visit>
+  void verify(Scope& scope, Visit&& visit) const {
+    constexpr std::uint64_t batch = 256;  // chunks viewed at once
     for (std::uint64_t first = 0; first < trailer_.chunks(); first += batch) {
       scope.renew();
       const auto count = std::min(batch, trailer_.chunks() - first);
@@ -72,6 +79,7 @@ class Block {
           fail(Errc::corruption, path(), begin + at,
                "the chunk of " + std::to_string(chunk.size()) + " bytes does not match its checksum; restore the file from a backup");
       }
+      visit(data);
     }
     scope.renew();
     const auto footer = reader_.view(scope, trailer_.data_length, static_cast<std::size_t>(trailer_.file_length - trailer_.data_length));
@@ -79,6 +87,7 @@ class Block {
     if (!checksum_matches(trailer_.footer_checksum, footer_checksum(trailer_.id, footer, field)) ||
         load<std::uint64_t>(&footer[field]) != trailer_.footer_checksum)
       fail(Errc::corruption, path(), trailer_.data_length, "the footer does not match its checksum; restore the file from a backup");
+    visit(footer);
     scope.renew();
   }
 

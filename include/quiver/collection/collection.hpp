@@ -1,12 +1,14 @@
 // Collection<Policy>: documents with vectors and fields under one storage policy.
 #pragma once
 
+#include <quiver/collection/copy.hpp>
 #include <quiver/collection/dump.hpp>
 #include <quiver/collection/snapshot.hpp>
 #include <quiver/collection/state.hpp>
 #include <quiver/collection/verify.hpp>
 #include <quiver/segment/segment.hpp>
 
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <span>
@@ -31,10 +33,7 @@ class Collection {
   /// Makes a new collection in the folder `path`, which may be there if it is empty. already_exists: there is a collection, or something else.
   [[nodiscard]] static Collection create(const std::filesystem::path& path, const Schema& schema, const CreateOptions<P>& options = {}) {
     static_assert(P::caps.writable, "quiver: this storage policy is read-only; create the collection with a writable one such as MMapPolicy");
-    if constexpr (P::caps.writable) {
-      if (!P::caps.volatile_store && path.empty()) detail::fail(Errc::invalid_argument, "the path of a collection must not be empty");
-      return make(path, schema, options);
-    }
+    if constexpr (P::caps.writable) return make(path, schema, options);
   }
   /// A volatile collection: no path, no file anywhere; it ends with the object.
   [[nodiscard]] static Collection create(const Schema& schema, const CreateOptions<P>& options = {})
@@ -270,7 +269,33 @@ class Collection {
     return detail::Verifier<P>(*state_->store(), level).run();
   }
 
+  /// Makes a collection of its own of what this one holds now, unflushed documents and deletes included, in the folder `path`, which may be there if it is
+  /// empty: already_exists otherwise. Block files are shared with it by hard links where the file system can, else copied and verified; either way both
+  /// collections are independent, and nothing is ever written to a file that both name. What is shared is as damaged there as here: verify() tells. Document
+  /// ids stay; versions are counted from 1 again, older ones are not taken along. Durable when it returns. Others may read and write meanwhile, from any
+  /// thread; the collection may be open for reading. no_space, io_error, corruption, cancelled: no collection is there, and the call can be made again (after a
+  /// power cut: in another folder). O(files) with links, else O(bytes); O(unflushed documents) besides.
+  void backup(const std::filesystem::path& path, const BackupOptions& options = {}) const {
+    static_assert(P::caps.writable, "quiver: backup needs a writable storage policy, and this one is read-only; use copy_to<MMapPolicy>(path)");
+    if constexpr (P::caps.writable) copied<P>(path, {}, options.links, options.progress).close();
+  }
+  /// As backup() without links, under any policy that writes, and returns the copy, open for writing: a move from one backend to another.
+  template <StoragePolicy To>
+  Collection<To> copy_to(const std::filesystem::path& path, const CopyOptions<To>& options = {}) const {
+    static_assert(To::caps.writable, "quiver: copy_to needs a writable storage policy to copy to, and this one is read-only; use MMapPolicy or MemoryPolicy");
+    if constexpr (To::caps.writable) return copied<To>(path, options.storage, false, options.progress);
+  }
+  /// The same into memory: no path, no file anywhere.
+  template <StoragePolicy To>
+  Collection<To> copy_to(const CopyOptions<To>& options = {}) const
+    requires(To::caps.volatile_store)
+  {
+    return copied<To>({}, options.storage, false, options.progress);
+  }
+
  private:
+  template <StoragePolicy>
+  friend class Collection;
   using State = detail::CollectionState<P>;
 
   template <class Put>
@@ -291,6 +316,16 @@ class Collection {
   explicit Collection(std::unique_ptr<State> state, bool compacts = false) : state_(std::move(state)) {
     if (compacts) state_->compact_in_background();
   }
+  template <class New>
+  explicit Collection(New fresh, bool compacts)
+      : Collection(std::make_unique<State>(std::move(fresh.store), std::move(fresh.lock), std::move(fresh.log), std::move(fresh.recovered), std::nullopt, true),
+                   compacts) {}
+  template <class To>
+  [[nodiscard]] Collection<To> copied(const std::filesystem::path& path, const typename To::Options& storage, bool links,
+                                      const std::function<bool(const Progress&)>& progress) const {
+    const auto now = view();
+    return Collection<To>(detail::Copy<To, P>(*now, links, progress).run(path, storage), false);
+  }
 
   [[nodiscard]] static Collection make(const std::filesystem::path& path, const Schema& schema, const CreateOptions<P>& options) {
     if (options.segment_rows == 0) detail::fail(Errc::invalid_argument, path, "segment_rows must be at least 1");
@@ -298,15 +333,7 @@ class Collection {
     if (options.retain.age.count() < 0) detail::fail(Errc::invalid_argument, path, "retain.age must not be negative");
     if (options.preferred_policy.size() > detail::max_note_size)
       detail::fail(Errc::invalid_argument, path, "preferred_policy must not be longer than 256 bytes");
-    auto store = std::make_shared<typename P::Store>(P::create_store(path, options.storage));
-    const auto refuse = [&] {
-      if (!detail::manifest_numbers<P>(*store).empty())
-        detail::fail(Errc::already_exists, path, "there is a collection here already; open it, or choose another folder");
-    };
-    refuse();
-    auto lock = store->lock_for_writing();
-    refuse();  // another process may have been faster
-    detail::require_no_orphans<P>(*store);
+    auto fresh = detail::claim_new_store<P>(path, options.storage);
     detail::Version first;
     first.number = 1;
     first.store_id = detail::random_file_id();
@@ -320,17 +347,7 @@ class Collection {
     first.preferred_policy = options.preferred_policy;
     first.library_version = library_version;
     first.durability = options.durability;
-    for (const auto& file : store->list())
-      if (detail::is_temporary_name(file.name)) store->remove(file.name);
-    std::unique_ptr<detail::LogWriter<P>> log;
-    if (!P::caps.volatile_store || !path.empty()) {
-      log = std::make_unique<detail::LogWriter<P>>(*store, first.store_id, 1, 1);
-      first.log = log->ref();
-    }
-    const auto bytes = detail::publish_manifest<P>(*store, first);
-    auto recovered = detail::Recovered<P>::of(detail::open_version<P>(store, std::move(first), bytes, nullptr));
-    return Collection(std::make_unique<State>(std::move(store), std::move(lock), std::move(log), std::move(recovered), std::nullopt, true),
-                      options.background_compaction);
+    return Collection(detail::begin_collection<P>(std::move(fresh), std::move(first)), options.background_compaction);
   }
 
   [[nodiscard]] State& state() const {

@@ -84,9 +84,10 @@ template <WritableStoragePolicy P>
 }
 
 /// Writes the memtable's rows as blocks and an id run, and the deletes where they are not those of the current version, of which `next` begins as a copy,
-/// and makes `next` name them. Everything is drafted before anything is published, so an error on the way leaves the store as it was.
-template <WritableStoragePolicy P>
-[[nodiscard]] std::vector<typename P::Draft> draft_flush(typename P::Store& store, const Rows<P>& now, Version& next) {
+/// and makes `next` name them. Everything is drafted before anything is published, so an error on the way leaves the store as it was. The rows may be of
+/// another store, under another policy.
+template <WritableStoragePolicy P, StoragePolicy From>
+[[nodiscard]] std::vector<typename P::Draft> draft_flush(typename P::Store& store, const Rows<From>& now, Version& next) {
   const auto rows = now.memtable_rows();
   std::vector<typename P::Draft> drafts;
   const auto draft = [&](std::string name, auto&& write) {

@@ -54,8 +54,8 @@ struct OpenOptions {
 
 /// How far a long call is.
 struct Progress {
-  std::string_view stage = {};
-  std::uint64_t done = 0, total = 0;  ///< in steps of about equal length, over all stages
+  std::string_view stage = {};        ///< a word or two for what is being done
+  std::uint64_t done = 0, total = 0;  ///< in steps of about equal length, over all stages; of a copy in bytes
 };
 
 /// Of optimize().
@@ -63,6 +63,19 @@ struct OptimizeOptions {
   std::function<bool(const Progress&)> progress = {};  ///< called often, by the calling thread and without a lock; false stops the call
   std::size_t threads = 0;                             ///< at most; 0: all. Merging is done by one so far
   std::uint64_t memory = 0;                            ///< about the bytes of text to hold at once; 0: 256 MiB
+};
+
+/// Of Collection::backup.
+struct BackupOptions {
+  std::function<bool(const Progress&)> progress = {};  ///< called between pieces, in bytes; false stops it: Errc::cancelled, and the target is as it was
+  bool links = true;  ///< share files with the backup where the file system can; false: every byte is read, verified and written
+};
+
+/// Of Collection::copy_to.
+template <StoragePolicy P>
+struct CopyOptions {
+  typename P::Options storage = {};
+  std::function<bool(const Progress&)> progress = {};  ///< as BackupOptions::progress
 };
 
 /// Of one write.
@@ -97,6 +110,19 @@ struct Problem {
   std::filesystem::path path = {};
   std::optional<std::uint64_t> offset = {};
   std::string what = {};
+};
+
+/// Of repair().
+struct RepairOptions {
+  bool dry_run = true;  ///< only say what would be done
+};
+
+/// What repair() found, and what it did or would do.
+struct RepairReport {
+  bool possible = false;               ///< false: `problems` says why; nothing was changed
+  std::uint64_t version = 0;           ///< the version whose files are the new state, with what the logs hold behind it; where nothing is wrong the newest
+  std::uint64_t documents_lost = 0;    ///< those that can be shown to have been there; a batch that cannot be read counts as one
+  std::vector<Problem> problems = {};  ///< empty: nothing is wrong, and nothing is to be done
 };
 
 struct VerifyReport {

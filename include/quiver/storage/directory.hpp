@@ -7,6 +7,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 
 namespace quiver::detail {
@@ -112,23 +113,15 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
 
   /// A new draft: NAME.tmp until it is published. What an earlier process left under that temporary name is replaced, never continued.
   [[nodiscard]] Draft create_draft(std::string_view name) {
-    check_writable();
-    if (!valid_file_name(name) || name.ends_with(temp_suffix))
-      fail(Errc::invalid_argument, path_, "'" + std::string(name) + "' is not a name for a file of a store");
-    Draft draft(this->shared_from_this(), std::string(name));
-    const std::lock_guard guard(names_);
-    if (drafts_.contains(draft.name_)) fail(Errc::already_exists, draft.path(), "this file is being written already");
-    ensure_folder(name);
-    auto result = uninterrupted([&] { return FS::create_file(folder_, draft.temp_, draft.file_); });
-    if (result.error == EEXIST) {
-      // Removed, not truncated: a crash between link and unlink leaves a temporary name of a published file.
-      must(Access::writing, "remove the old draft", draft.path(), [&] { return FS::remove(folder_, draft.temp_); });
-      result = uninterrupted([&] { return FS::create_file(folder_, draft.temp_, draft.file_); });
-    }
+    auto draft = unmade_draft(name);
+    const auto result = make_temporary(draft, [&] { return FS::create_file(folder_, draft.temp_, draft.file_); });
     if (!result) fail_io(Access::writing, result.error, "create", draft.path());
-    draft.live_ = drafts_.insert(draft.name_).second;
     return draft;
   }
+  /// A draft that is the published file `name` of another directory, whole, without a copy: both directories share it once it is published. nullopt where that
+  /// cannot be, for whatever reason: another file system, one without links, a file that was removed meanwhile or is not the one of `identity`.
+  /// directory_link.hpp defines it.
+  [[nodiscard]] std::optional<Draft> link_draft(std::string_view name, const Directory& from, const FileIdentity& identity);
   /// Makes the drafts durable, all of them, then visible, then their names durable. Either all are published or, on an error before the last
   /// step, none. already_exists: a file of that name is there; it is left alone. io_error after a failed sync, for good.
   void publish(std::span<Draft> drafts) {
@@ -158,6 +151,22 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     if (!std::includes(synced_folders_.begin(), synced_folders_.end(), folders.begin(), folders.end())) folders.emplace();
     for (const auto& name : folders) sync_names(name, SyncSite::published_name);
     synced_folders_.merge(folders);
+  }
+  /// Gives the file `name` a second name, durable once sync_aside() returned. Where that name is taken nothing happens: an earlier attempt gave it.
+  /// unsupported: the file system has no links.
+  void keep_aside(std::string_view name, std::string_view second) {
+    check_writable();
+    if (!valid_file_name(name) || !valid_file_name(second)) fail(Errc::invalid_argument, path_, "'" + std::string(second) + "' is not the name of a file");
+    const std::lock_guard guard(names_);
+    ensure_folder(second);
+    const auto result = uninterrupted([&] { return FS::link_from(folder_, std::string(name), folder_, std::string(second)); });
+    if (result.error == EPERM || result.error == EOPNOTSUPP || result.error == ENOSYS || result.error == EMLINK)
+      fail(Errc::unsupported, path_ / name, "the file system cannot give this file a second name to keep it under; copy the folder to one that can");
+    if (!result && result.error != EEXIST) fail_io(Access::writing, result.error, "keep aside as " + std::string(second), path_ / name);
+  }
+  void sync_aside(const std::string& folder) {
+    sync_names(folder, SyncSite::published_name);
+    sync_names({}, SyncSite::published_name);
   }
   /// A new log that begins with `first`, durable with its name when this returns; directory_log.hpp defines it. What an earlier process left under that name
   /// is removed, never continued. An error leaves no name, or one that the next attempt replaces. io_error after a failed sync, for good.
@@ -237,6 +246,30 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     return entries;
   }
 
+  [[nodiscard]] Draft unmade_draft(std::string_view name) {
+    check_writable();
+    if (!valid_file_name(name) || name.ends_with(temp_suffix))
+      fail(Errc::invalid_argument, path_, "'" + std::string(name) + "' is not a name for a file of a store");
+    return Draft(this->shared_from_this(), std::string(name));
+  }
+  // Calls make(), which makes the temporary file, and once more where an old one was in its way. The draft is live if that succeeds.
+  template <class Make>
+  IoResult make_temporary(Draft& draft, Make&& make) {
+    const std::lock_guard guard(names_);
+    if (drafts_.contains(draft.name_)) fail(Errc::already_exists, draft.path(), "this file is being written already");
+    ensure_folder(draft.name_);
+    auto result = uninterrupted(make);
+    if (result.error == EEXIST) {
+      // Removed, not truncated: a crash between link and unlink leaves a temporary name of a published file.
+      must(Access::writing, "remove the old draft", draft.path(), [&] { return FS::remove(folder_, draft.temp_); });
+      result = uninterrupted(make);
+    }
+    if (result)
+      draft.live_ = drafts_.insert(draft.name_).second;
+    else
+      remove_empty_folder(draft.name_);
+    return result;
+  }
   void check_writable() const {
     if (mode_ == OpenMode::read_only) fail(Errc::read_only, path_, "the store was opened read-only");
     if (poisoned()) fail(Errc::io_error, path_, "an earlier sync or write failed, so what the disk holds is unknown; close the store and open it again");
@@ -321,13 +354,14 @@ class Directory<FS>::Draft {
     written_ = other.written_;
     live_ = std::exchange(other.live_, false);
     broken_ = other.broken_;
+    linked_ = other.linked_;
     return *this;
   }
   ~Draft() { discard(); }
 
   /// no_space, io_error; afterwards the draft cannot be published. REQUIRES: not published, not moved from.
   void append(ByteSpan bytes) {
-    if (!live_) fail(Errc::invalid_argument, "a draft that was published or moved from takes no bytes");
+    if (!live_ || linked_) fail(Errc::invalid_argument, "a draft that was published or moved from, or is a link, takes no bytes");
     directory_->check_writable();
     try {
       write_fully<FS>(file_, bytes, written_, path());
@@ -362,6 +396,7 @@ class Directory<FS>::Draft {
   std::uint64_t written_ = 0;
   bool live_ = false;
   bool broken_ = false;
+  bool linked_ = false;  // to a published file, which is never written to
 };
 
 /// The right to write, until destroyed. Move-only. Not inherited by programs that this one starts; a forked child must end or exec without using it.

@@ -77,6 +77,7 @@ concept FileSystem =
       { FS::sync_folder(in, site) } -> std::same_as<IoResult>;                // names
       { FS::rename_new(in, name, name) } -> std::same_as<IoResult>;           // EEXIST instead of replacing; EINVAL or ENOSYS: cannot do that
       { FS::link(in, name, name) } -> std::same_as<IoResult>;                 // EEXIST
+      { FS::link_from(in, name, in, name) } -> std::same_as<IoResult>;        // the same from one folder into another; EXDEV: not within one file system
       { FS::remove(in, name) } -> std::same_as<IoResult>;                     // a file
       { FS::remove_subfolder(in, name) } -> std::same_as<IoResult>;           // ENOTEMPTY
       { FS::list(in, entries) } -> std::same_as<IoResult>;                    // appends; what is removed meanwhile may be in it

@@ -1,6 +1,7 @@
 // The halves of a Store that policies over files share.
 #pragma once
 
+#include <quiver/storage/directory_link.hpp>
 #include <quiver/storage/directory_log.hpp>
 
 namespace quiver::detail {
@@ -30,6 +31,8 @@ class FolderStore {
   [[nodiscard]] Bytes read_small(std::string_view name) const { return directory_->read_small(name); }
   [[nodiscard]] std::vector<FileInfo> list() const { return directory_->list(); }
   [[nodiscard]] const std::filesystem::path& path() const { return directory_->path(); }
+  /// The folder itself, for what another store may share of it.
+  [[nodiscard]] const Directory<FS>* directory() const noexcept { return directory_.get(); }
 
  protected:
   std::shared_ptr<Directory<FS>> directory_;
@@ -44,6 +47,19 @@ class WritableFolderStore : public FolderStore<FS> {
   using Log = typename Directory<FS>::Log;
 
   [[nodiscard]] Draft create(std::string_view name) { return this->directory_->create_draft(name); }
+  /// As Directory::link_draft.
+  [[nodiscard]] std::optional<Draft> link(std::string_view name, const Directory<FS>& from, const FileIdentity& identity) {
+    return this->directory_->link_draft(name, from, identity);
+  }
+  /// As Directory::keep_aside: second names within `folder`, durable when this returns.
+  void keep_aside(std::span<const std::string> names, const std::string& folder) {
+    for (const auto& name : names) {
+      auto second = name;
+      std::replace(second.begin(), second.end(), '/', '-');
+      this->directory_->keep_aside(name, folder + '/' + second);
+    }
+    if (!names.empty()) this->directory_->sync_aside(folder);
+  }
   void publish(Draft&& draft) { this->directory_->publish(std::span(&draft, 1)); }
   void publish(std::span<Draft> drafts) { this->directory_->publish(drafts); }
   [[nodiscard]] Log append_log(std::string_view name, ByteSpan first) { return this->directory_->append_log(name, first); }

@@ -92,6 +92,14 @@ struct BasicMemoryPolicy {
       if (directory_) return Draft(directory_->create_draft(file));
       return Draft(volatile_->create_draft(file));
     }
+    /// The folder itself, for what another store may share of it; null if volatile.
+    [[nodiscard]] const detail::Directory<FS>* directory() const noexcept { return directory_.get(); }
+    /// As Directory::link_draft; nullopt if volatile.
+    [[nodiscard]] std::optional<Draft> link(std::string_view file, const detail::Directory<FS>& from, const FileIdentity& identity) {
+      if (!directory_) return std::nullopt;
+      auto draft = directory_->link_draft(file, from, identity);
+      return draft ? std::optional(Draft(std::move(*draft))) : std::nullopt;
+    }
     void publish(Draft&& draft) { publish(std::span(&draft, 1)); }
     void publish(std::span<Draft> drafts) {
       if (directory_) return directory_->publish(drafts, [](Draft& draft) -> auto& { return inner<0>(draft); });

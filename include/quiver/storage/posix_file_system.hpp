@@ -122,8 +122,9 @@ class PosixFileSystem {
     // By number: musl's headers lack the function.
     return done(static_cast<int>(::syscall(SYS_renameat2, in.get(), from.c_str(), in.get(), to.c_str(), 1u /* RENAME_NOREPLACE */)));
   }
-  static IoResult link(const Folder& in, const std::string& from, const std::string& to) {
-    return done(::linkat(in.get(), from.c_str(), in.get(), to.c_str(), 0));
+  static IoResult link(const Folder& in, const std::string& from, const std::string& to) { return link_from(in, from, in, to); }
+  static IoResult link_from(const Folder& from, const std::string& name, const Folder& to, const std::string& new_name) {
+    return done(::linkat(from.get(), name.c_str(), to.get(), new_name.c_str(), 0));
   }
   static IoResult remove(const Folder& in, const std::string& name) { return done(::unlinkat(in.get(), name.c_str(), 0)); }
   static IoResult remove_subfolder(const Folder& in, const std::string& name) { return done(::unlinkat(in.get(), name.c_str(), AT_REMOVEDIR)); }
