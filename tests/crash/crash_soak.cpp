@@ -119,7 +119,7 @@ int run_mutants() {
     const auto reached = RecordingFileSystem::syncs()[site];
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
     good = good && reached != 0 && !killer.empty();
-    std::cout << std::left << std::setw(24) << (std::string("no ") + sync_site_names[site])
+    std::cout << std::left << std::setw(24) << ("no " + std::string(sync_site_names[site]))
               << (reached == 0     ? "NEVER REACHED"
                   : killer.empty() ? "SURVIVED"
                                    : "killed by script " + killer)

@@ -13,6 +13,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace quiver::test {
@@ -21,6 +22,10 @@ namespace quiver::test {
 using RecordedFaults = FaultyFileSystem<RecordingFileSystem>;
 using RecordedPolicy = BasicMMapPolicy<RecordedFaults>;
 using RecordedCollection = Collection<RecordedPolicy>;
+
+/// In the order of SyncSite.
+inline constexpr std::array<std::string_view, sync_sites> sync_site_names{"draft_data", "published_name", "found_names", "store_folder_entry",
+                                                                          "log_begin",  "log_name",       "log_data"};
 
 struct Row {
   std::string key;
