@@ -4,6 +4,7 @@
 #include <quiver/collection/collection.hpp>
 #include <quiver/storage/mmap.hpp>
 
+#include "crash/mutant_file_system.hpp"
 #include "support/faulty_file_system.hpp"
 #include "support/recording_file_system.hpp"
 
@@ -18,9 +19,11 @@
 
 namespace quiver::test {
 
-/// The real engine over the recorded disk, whose calls fail where a test plans it; nothing in it knows that it is tested.
+/// The real engine over the recorded disk, whose calls fail where a test plans it, and go wrong where a mutant is chosen; nothing in it knows that it is
+/// tested.
 using RecordedFaults = FaultyFileSystem<RecordingFileSystem>;
-using RecordedPolicy = BasicMMapPolicy<RecordedFaults>;
+using RecordedMutants = MutantFileSystem<RecordedFaults>;
+using RecordedPolicy = BasicMMapPolicy<RecordedMutants>;
 using RecordedCollection = Collection<RecordedPolicy>;
 
 /// In the order of SyncSite.
