@@ -113,11 +113,11 @@ int run_script(const std::string& script, std::uint64_t seed, bool faults, const
 
 bool report(const std::string& mutant, std::uint64_t reached, const std::string& killer, std::chrono::steady_clock::time_point begin) {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-  std::cout << std::left << std::setw(40) << mutant
+  std::cout << std::left << std::setw(38) << mutant << std::fixed << std::setprecision(1) << took.count() << " s, "
             << (reached == 0     ? "NEVER REACHED"
                 : killer.empty() ? "SURVIVED"
-                                 : "killed by " + killer)
-            << ", " << std::fixed << std::setprecision(1) << took.count() << " s" << std::endl;
+                                 : "killed by " + killer.substr(0, 160))
+            << std::endl;
   return reached != 0 && !killer.empty();
 }
 

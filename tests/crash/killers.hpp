@@ -30,7 +30,7 @@ namespace quiver::test {
   if (mutant.error == EAGAIN) return let_two_writers_in();
   std::uint64_t injections = 0;
   const std::string script(mutant.script);
-  return reason(mutant.error == 0 ? explore(script, 1, {.budget = {64, 8, 8}, .stop_at_first = true})
+  return reason(mutant.error == 0 ? explore(script, 1, {.budget = {64, 8, 8}, .double_every = 0, .stop_at_first = true})
                                   : explore_faults(script, 1, mutant.error, false, injections));
 }
 
