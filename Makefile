@@ -42,11 +42,12 @@ soak:  ## crash collections everywhere for SOAK_SECONDS (3600), going on where t
 	@cmake --build --preset default -j $(JOBS) --target crash_soak
 	@build/default/bin/crash_soak --seconds $(SOAK_SECONDS) --processes $(JOBS)
 
-mutants:  ## break the library in one place after another; a test must notice each
+mutants:  ## do one thing after another wrongly; a test must notice each (MUTANTS=all: in the engine too, a build each)
 	@$(INSTALL) build soak
 	@cmake --preset default --log-level=WARNING
 	@cmake --build --preset default -j $(JOBS) --target crash_soak
 	@build/default/bin/crash_soak --mutants
+	@if [ "$(MUTANTS)" = all ]; then tests/crash/engine_mutants.sh; fi
 
 powercut:  ## cut the power of ext4 and XFS under a writer POWERCUTS (20) times each; needs root
 	@$(INSTALL) build soak

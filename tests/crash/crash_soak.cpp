@@ -155,7 +155,7 @@ int main(int argc, char** argv) {
       "another, each run going on where the last one stopped."};
   double seconds = 60;
   std::uint64_t processes = 1, seed = 1;
-  std::string script;
+  std::string script, mutant;
   std::filesystem::path folder = "build/soak";
   bool faults = false, mutants = false;
   app.add_option("--seconds", seconds, "for the scripts to run (60)")->check(CLI::Range(0.0, 1e7));
@@ -168,10 +168,16 @@ int main(int argc, char** argv) {
   app.add_option("--script", script, "only this one")->check(letters);
   app.add_option("--seed", seed, "of its documents (1)");
   app.add_flag("--faults", faults, "fail every call of it too");
+  app.add_option("--mutant", mutant, "this one thing is done wrongly");
   app.add_flag("--mutants", mutants, "do one thing after another wrongly; something must notice each");
   CLI11_PARSE(app, argc, argv);
   try {
     if (mutants) return run_mutants();
+    if (!mutant.empty()) {
+      const auto chosen = std::find_if(mutant_cases.begin(), mutant_cases.end(), [&](const auto& m) { return m.name == mutant; });
+      if (chosen == mutant_cases.end()) throw std::invalid_argument("there is no mutant '" + mutant + "'");
+      RecordedMutants::choose(chosen->mutant);
+    }
     return script.empty() ? run_processes(processes, seconds, folder) : run_script(script, seed, faults, folder);
   } catch (const std::exception& e) {
     std::cerr << "crash_soak: " << e.what() << '\n';
