@@ -97,7 +97,7 @@ inline constexpr std::array mutant_cases{
     QUIVER_MUTANT(old_log_removed_too_early, "sf"),
     QUIVER_MUTANT(old_deletes_removed_too_early, "sfdfdf"),
     QUIVER_MUTANT(newest_log_removed, "sfsf"),
-    QUIVER_MUTANT(newest_manifest_removed, "sfsf"),
+    QUIVER_MUTANT(newest_manifest_removed, "sfksf"),
     QUIVER_MUTANT(nothing_removed, "bk"),
     QUIVER_MUTANT(newest_manifest_not_listed, "sf"),
     QUIVER_MUTANT(lock_granted_to_all, "", EAGAIN),
