@@ -46,7 +46,7 @@ class LoopDisk {
     std::ofstream(image_).close();
     std::filesystem::resize_file(image_, std::uint64_t{320} << 20);
     std::filesystem::create_directories(folder_);
-    const auto make = "mkfs." + type_ + " -q " + (type_ == "xfs" ? "-f " : "-F ") + image_.string();
+    const auto make = "PATH=\"$PATH:/usr/sbin:/sbin\"; mkfs." + type_ + " -q " + (type_ == "xfs" ? "-f " : "-F ") + image_.string();
     if (std::system(make.c_str()) != 0) throw std::runtime_error("'" + make + "' failed");
     mount();
   }
