@@ -1,11 +1,13 @@
 # The commands of this repository. `make` alone lists them.
-.PHONY: help demo test bench fuzz soak mutants format
+.PHONY: help demo test bench fuzz soak mutants powercut format
 .DEFAULT_GOAL := help
 
 INSTALL := sh cmake/install_dependencies.sh
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 FUZZ_SECONDS ?= 30
 SOAK_SECONDS ?= 3600
+POWERCUTS ?= 20
+POWERCUT_DISKS ?= ext4 xfs
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 14
@@ -40,11 +42,18 @@ soak:  ## crash collections everywhere for SOAK_SECONDS (3600), going on where t
 	@cmake --build --preset default -j $(JOBS) --target crash_soak
 	@build/default/bin/crash_soak --seconds $(SOAK_SECONDS) --processes $(JOBS)
 
-mutants:  ## break the library in one place after another; a test must notice each
+mutants:  ## do one thing after another wrongly; a test must notice each (MUTANTS=all: in the engine too, a build each)
 	@$(INSTALL) build soak
 	@cmake --preset default --log-level=WARNING
 	@cmake --build --preset default -j $(JOBS) --target crash_soak
 	@build/default/bin/crash_soak --mutants
+	@if [ "$(MUTANTS)" = all ]; then tests/crash/engine_mutants.sh; fi
+
+powercut:  ## cut the power of ext4 and XFS under a writer POWERCUTS (20) times each; needs root
+	@$(INSTALL) build soak
+	@cmake --preset default --log-level=WARNING
+	@cmake --build --preset default -j $(JOBS) --target powercut
+	@build/default/bin/powercut --cuts $(POWERCUTS) --disks $(POWERCUT_DISKS)
 
 format:  ## format every source file
 	@$(INSTALL) format

@@ -56,7 +56,13 @@ for group in "${@:-build}"; do
       need_header faiss/IndexFlat.h libfaiss-dev
       [ -n "$(find /usr/lib /usr/local/lib -name 'libopenblas.so' 2>/dev/null | head -n 1)" ] || need libopenblas-pthread-dev
       ;;
-    soak) need_header CLI/CLI.hpp libcli11-dev ;;
+    soak)
+      need_header CLI/CLI.hpp libcli11-dev
+      # For the power cuts; their folder is on the path of root alone.
+      for tool in mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs; do
+        [ -x "/usr/sbin/${tool%:*}" ] || [ -x "/sbin/${tool%:*}" ] || need "${tool#*:}"
+      done
+      ;;
     clang) need_command clang++-16 clang-16 ;;
     fuzz)
       need_command clang++-16 clang-16

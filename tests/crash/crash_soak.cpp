@@ -1,6 +1,6 @@
 // The long run of the crash harness: more scripts than a test has time for, in several processes, to be continued where the last run stopped.
 
-#include "crash/scripts.hpp"
+#include "crash/killers.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iomanip>
 #include <iostream>
+#include <set>
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -110,22 +111,37 @@ int run_script(const std::string& script, std::uint64_t seed, bool faults, const
   return tally.violations == 0 ? 0 : 1;
 }
 
+bool report(const std::string& mutant, std::uint64_t reached, const std::string& killer, std::chrono::steady_clock::time_point begin) {
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  std::cout << std::left << std::setw(38) << mutant << std::fixed << std::setprecision(1) << took.count() << " s, "
+            << (reached == 0     ? "NEVER REACHED"
+                : killer.empty() ? "SURVIVED"
+                                 : "killed by " + killer.substr(0, 160))
+            << std::endl;
+  return reached != 0 && !killer.empty();
+}
+
 int run_mutants() {
-  bool good = true;
+  std::size_t bad = 0;
+  std::set<std::pair<std::string_view, int>> innocent;
   for (std::size_t site = 0; site < sync_sites; ++site) {
     RecordingFileSystem::reset();
     const auto begin = std::chrono::steady_clock::now();
     const auto killer = killer_of(static_cast<SyncSite>(site));
-    const auto reached = RecordingFileSystem::syncs()[site];
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-    good = good && reached != 0 && !killer.empty();
-    std::cout << std::left << std::setw(24) << (std::string("no ") + sync_site_names[site])
-              << (reached == 0     ? "NEVER REACHED"
-                  : killer.empty() ? "SURVIVED"
-                                   : "killed by script " + killer)
-              << ", " << std::fixed << std::setprecision(1) << took.count() << " s" << std::endl;
+    bad += report("no " + std::string(sync_site_names[site]), RecordingFileSystem::syncs()[site], killer, begin) ? 0 : 1;
   }
-  return good ? 0 : 1;
+  for (const auto& mutant : mutant_cases) {
+    RecordingFileSystem::reset();
+    const auto begin = std::chrono::steady_clock::now();
+    const auto killer = killer_of(mutant);
+    bad += report(std::string(mutant.name), RecordedMutants::reached(), killer, begin) ? 0 : 1;
+    RecordedMutants::choose(Mutant::none);
+    // What killed it must find nothing where nothing is wrong.
+    if (!innocent.emplace(mutant.script, mutant.error).second) continue;
+    if (const auto fault = attack(mutant); !fault.empty()) ++bad, std::cout << "WITHOUT THE MUTANT TOO: " << fault << std::endl;
+  }
+  std::cout << sync_sites + mutant_cases.size() << " mutants, " << bad << " not as they must be" << std::endl;
+  return bad == 0 ? 0 : 1;
 }
 
 }  // namespace
@@ -140,7 +156,7 @@ int main(int argc, char** argv) {
       "another, each run going on where the last one stopped."};
   double seconds = 60;
   std::uint64_t processes = 1, seed = 1;
-  std::string script;
+  std::string script, mutant;
   std::filesystem::path folder = "build/soak";
   bool faults = false, mutants = false;
   app.add_option("--seconds", seconds, "for the scripts to run (60)")->check(CLI::Range(0.0, 1e7));
@@ -153,10 +169,16 @@ int main(int argc, char** argv) {
   app.add_option("--script", script, "only this one")->check(letters);
   app.add_option("--seed", seed, "of its documents (1)");
   app.add_flag("--faults", faults, "fail every call of it too");
-  app.add_flag("--mutants", mutants, "leave out one sync after another; something must notice each");
+  app.add_option("--mutant", mutant, "this one thing is done wrongly");
+  app.add_flag("--mutants", mutants, "do one thing after another wrongly; something must notice each");
   CLI11_PARSE(app, argc, argv);
   try {
     if (mutants) return run_mutants();
+    if (!mutant.empty()) {
+      const auto chosen = std::find_if(mutant_cases.begin(), mutant_cases.end(), [&](const auto& m) { return m.name == mutant; });
+      if (chosen == mutant_cases.end()) throw std::invalid_argument("there is no mutant '" + mutant + "'");
+      RecordedMutants::choose(chosen->mutant);
+    }
     return script.empty() ? run_processes(processes, seconds, folder) : run_script(script, seed, faults, folder);
   } catch (const std::exception& e) {
     std::cerr << "crash_soak: " << e.what() << '\n';

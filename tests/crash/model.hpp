@@ -4,6 +4,7 @@
 #include <quiver/collection/collection.hpp>
 #include <quiver/storage/mmap.hpp>
 
+#include "crash/mutant_file_system.hpp"
 #include "support/faulty_file_system.hpp"
 #include "support/recording_file_system.hpp"
 
@@ -13,14 +14,21 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace quiver::test {
 
-/// The real engine over the recorded disk, whose calls fail where a test plans it; nothing in it knows that it is tested.
+/// The real engine over the recorded disk, whose calls fail where a test plans it, and go wrong where a mutant is chosen; nothing in it knows that it is
+/// tested.
 using RecordedFaults = FaultyFileSystem<RecordingFileSystem>;
-using RecordedPolicy = BasicMMapPolicy<RecordedFaults>;
+using RecordedMutants = MutantFileSystem<RecordedFaults>;
+using RecordedPolicy = BasicMMapPolicy<RecordedMutants>;
 using RecordedCollection = Collection<RecordedPolicy>;
+
+/// In the order of SyncSite.
+inline constexpr std::array<std::string_view, sync_sites> sync_site_names{"draft_data", "published_name", "found_names", "store_folder_entry",
+                                                                          "log_begin",  "log_name",       "log_data"};
 
 struct Row {
   std::string key;

@@ -3,7 +3,6 @@
 
 #include "crash/explore.hpp"
 
-#include <array>
 #include <string>
 
 namespace quiver::test {
@@ -32,9 +31,6 @@ namespace quiver::test {
   for (auto& letter : script) letter = crash_letters[random() % crash_letters.size()];
   return script;
 }
-
-inline constexpr std::array<const char*, sync_sites> sync_site_names{"draft_data", "published_name", "found_names", "store_folder_entry",
-                                                                     "log_begin",  "log_name",       "log_data"};
 
 /// The first script that finds something wrong while `site` syncs nothing; empty if none does.
 [[nodiscard]] inline std::string killer_of(SyncSite site) {
