@@ -9,6 +9,7 @@
 using namespace quiver;
 using namespace quiver::test;
 
+namespace collection {
 namespace {
 
 auto code(Errc wanted) {
@@ -27,6 +28,7 @@ Collection<P> reopen(const std::filesystem::path& path) {
 }
 
 }  // namespace
+}  // namespace collection
 
 BOOST_AUTO_TEST_SUITE(collection)
 

@@ -16,6 +16,7 @@
 using namespace quiver;
 using namespace quiver::test;
 
+namespace commit_queue {
 namespace {
 
 using Queue = quiver::detail::CommitQueue<MemoryPolicy>;
@@ -61,6 +62,7 @@ struct Counted {
 void never() { BOOST_FAIL("nothing was to be synced"); }
 
 }  // namespace
+}  // namespace commit_queue
 
 BOOST_AUTO_TEST_SUITE(commit_queue)
 

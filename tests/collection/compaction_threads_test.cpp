@@ -13,6 +13,7 @@
 using namespace quiver;
 using namespace quiver::test;
 
+namespace compaction_threads {
 namespace {
 
 Document numbered(std::uint64_t key, std::uint64_t value) {
@@ -21,6 +22,7 @@ Document numbered(std::uint64_t key, std::uint64_t value) {
 Schema numbered_schema() { return Schema{Field::uint64("n"), VectorField("v", 2)}; }
 
 }  // namespace
+}  // namespace compaction_threads
 
 BOOST_AUTO_TEST_SUITE(compaction_threads)
 

@@ -16,6 +16,7 @@
 using namespace quiver;
 using namespace quiver::test;
 
+namespace concurrent_writes {
 namespace {
 
 using Gated = GatedFileSystem;
@@ -47,6 +48,7 @@ void open_and_join(Gate& gate, std::vector<std::thread>& threads) {
 std::array<std::string, 2> keys_of(int w) { return {"a" + std::to_string(w), "b" + std::to_string(w)}; }
 
 }  // namespace
+}  // namespace concurrent_writes
 
 BOOST_AUTO_TEST_SUITE(concurrent_writes)
 

@@ -15,6 +15,7 @@
 using namespace quiver;
 using namespace quiver::test;
 
+namespace copy_faults {
 namespace {
 
 using Recording = quiver::test::RecordingFileSystem;
@@ -63,6 +64,7 @@ void prepare() {
 }
 
 }  // namespace
+}  // namespace copy_faults
 
 BOOST_AUTO_TEST_SUITE(copy_faults)
 

@@ -13,6 +13,7 @@
 using namespace quiver;
 using namespace quiver::test;
 
+namespace copies {
 namespace {
 
 namespace fs = std::filesystem;
@@ -139,6 +140,7 @@ struct HeldPolicy : WrappedWriting<MMapPolicy> {
 static_assert(WritableStoragePolicy<HeldPolicy>);
 
 }  // namespace
+}  // namespace copies
 
 BOOST_AUTO_TEST_SUITE(copies)
 

@@ -15,6 +15,7 @@
 using namespace quiver;
 using namespace quiver::test;
 
+namespace damage {
 namespace {
 
 using Files = std::map<std::string, std::string>;
@@ -135,6 +136,7 @@ void check_damage(const Sample& sample, const std::string& what) {
 }
 
 }  // namespace
+}  // namespace damage
 
 BOOST_AUTO_TEST_SUITE(damage)
 

@@ -20,6 +20,7 @@ using namespace quiver;
 using namespace quiver::test;
 using namespace std::string_literals;
 
+namespace collection_dump {
 namespace {
 
 namespace fs = std::filesystem;
@@ -194,6 +195,7 @@ struct Folder {
 bool says(const Error& error, const std::string& words) { return std::string(error.what()).find(words) != std::string::npos; }
 
 }  // namespace
+}  // namespace collection_dump
 
 BOOST_AUTO_TEST_SUITE(collection_dump)
 

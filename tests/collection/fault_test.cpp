@@ -12,6 +12,7 @@
 using namespace quiver;
 using namespace quiver::test;
 
+namespace faults {
 namespace {
 
 using Faulty = quiver::test::FaultyFileSystem<PosixFileSystem>;
@@ -75,6 +76,7 @@ void check_after(const std::filesystem::path& path, const Acknowledged& done, co
 }
 
 }  // namespace
+}  // namespace faults
 
 BOOST_AUTO_TEST_SUITE(faults)
 

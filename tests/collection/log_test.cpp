@@ -14,6 +14,7 @@
 using namespace quiver;
 using namespace quiver::test;
 
+namespace write_ahead_log {
 namespace {
 
 constexpr WriteOptions none{Durability::none}, buffered{Durability::buffered}, synced{Durability::sync};
@@ -49,6 +50,7 @@ struct Killable {
 std::string newest_log(const std::filesystem::path& store) { return names_with(store, "wal-").back(); }
 
 }  // namespace
+}  // namespace write_ahead_log
 
 BOOST_AUTO_TEST_SUITE(write_ahead_log)
 
@@ -231,6 +233,8 @@ struct LogSample {
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(damaged_log)
+
+using namespace ::write_ahead_log;
 
 BOOST_AUTO_TEST_CASE(every_flipped_bit_of_a_log_is_reported_or_does_not_matter) {
   const LogSample sample;

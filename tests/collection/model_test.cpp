@@ -15,6 +15,7 @@ using namespace quiver;
 using namespace quiver::test;
 using namespace quiver::test::model;
 
+namespace collection_model {
 namespace {
 
 struct Volatile {
@@ -247,6 +248,7 @@ class Run {
 };
 
 }  // namespace
+}  // namespace collection_model
 
 BOOST_AUTO_TEST_SUITE(collection_model)
 

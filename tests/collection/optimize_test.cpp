@@ -13,6 +13,7 @@
 using namespace quiver;
 using namespace quiver::test;
 
+namespace optimize {
 namespace {
 
 using Files = Collection<MMapPolicy>;
@@ -65,6 +66,7 @@ std::uint64_t bytes_in(const std::filesystem::path& folder) {
 }
 
 }  // namespace
+}  // namespace optimize
 
 BOOST_AUTO_TEST_SUITE(optimize)
 
@@ -401,6 +403,8 @@ BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(rollback)
 
+using namespace ::optimize;
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(it_brings_back_what_a_version_held_and_can_be_undone, P, WritablePolicies) {
   const FreshFolder folder;
   auto c = Collection<P>::create(folder.path(), numbered_schema());
@@ -430,6 +434,21 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(it_brings_back_what_a_version_held_and_can_be_undo
   again.rollback_to(again.versions().front().number);
   BOOST_TEST(!holds(again, held));  // close() had made a version of its own, and that is the one before now
   again.close();
+}
+
+BOOST_AUTO_TEST_CASE(a_version_is_not_pruned_by_the_flush_before_it_is_gone_back_to) {
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), numbered_schema(), {.durability = Durability::buffered});
+  auto held = fill(c);
+  c.flush();
+  c.optimize();  // the oldest of two has files that no other version names
+  const auto oldest = c.versions().front();
+  c.insert(numbered(777, 9));
+  c.rollback_to(oldest.number);
+  BOOST_TEST(holds(c, held));
+  c.close();
+  BOOST_TEST(holds(Files::open(folder.path()), held));
+  BOOST_TEST(Files::open(folder.path()).verify().ok());
 }
 
 BOOST_AUTO_TEST_CASE(going_back_and_back_again) {

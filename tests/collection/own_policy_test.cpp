@@ -12,12 +12,14 @@
 using namespace quiver;
 using namespace quiver::test;
 
+namespace own_policy {
 namespace {
 
 // The strict one makes a view that is used longer than its scope promises unreadable; the archetype has nothing but what the concepts ask for.
 using OwnPolicies = std::tuple<my::ShelfPolicy, StrictPolicy, CountingPolicy<MMapPolicy>, WritingArchetype>;
 
 }  // namespace
+}  // namespace own_policy
 
 BOOST_AUTO_TEST_SUITE(own_policy)
 

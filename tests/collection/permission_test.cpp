@@ -14,6 +14,7 @@
 using namespace quiver;
 using namespace quiver::test;
 
+namespace permission {
 namespace {
 
 constexpr int fine = 0, wrong = 1;
@@ -65,6 +66,7 @@ int open_and_count(const std::filesystem::path& path) {
 }
 
 }  // namespace
+}  // namespace permission
 
 BOOST_AUTO_TEST_SUITE(permission)
 

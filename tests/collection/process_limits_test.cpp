@@ -14,6 +14,7 @@
 using namespace quiver;
 using namespace quiver::test;
 
+namespace process_limits {
 namespace {
 
 Document numbered(int i) { return Document{"k" + std::to_string(i), {{"n", i}, {"v", {static_cast<float>(i), 1.0f}}}}; }
@@ -37,6 +38,7 @@ int in_a_fork(Work&& work) {
 }
 
 }  // namespace
+}  // namespace process_limits
 
 BOOST_AUTO_TEST_SUITE(process_limits)
 

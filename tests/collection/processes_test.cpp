@@ -24,6 +24,7 @@
 using namespace quiver;
 using namespace quiver::test;
 
+namespace processes {
 namespace {
 
 /// What the processes tell each other.
@@ -114,6 +115,7 @@ void read_on(const std::filesystem::path& path, Board& board) {
 }
 
 }  // namespace
+}  // namespace processes
 
 BOOST_AUTO_TEST_SUITE(processes)
 

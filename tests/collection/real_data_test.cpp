@@ -11,6 +11,7 @@
 using namespace quiver;
 using namespace quiver::test;
 
+namespace real_data {
 namespace {
 
 const std::filesystem::path data = std::filesystem::path(QUIVER_SOURCE_DIR) / "../shared/data/sift10k";
@@ -51,6 +52,7 @@ bool right(const Sift& sift, std::size_t query, const SearchResult& found) {
 }
 
 }  // namespace
+}  // namespace real_data
 
 BOOST_AUTO_TEST_SUITE(real_data)
 

@@ -15,6 +15,7 @@
 using namespace quiver;
 using namespace quiver::test;
 
+namespace repair_faults {
 namespace {
 
 using Recording = quiver::test::RecordingFileSystem;
@@ -63,6 +64,7 @@ std::string prepare() {
 }
 
 }  // namespace
+}  // namespace repair_faults
 
 BOOST_AUTO_TEST_SUITE(repair_faults)
 

@@ -12,6 +12,7 @@
 using namespace quiver;
 using namespace quiver::test;
 
+namespace repairs {
 namespace {
 
 namespace fs = std::filesystem;
@@ -141,6 +142,7 @@ RepairReport refused(const fs::path& path) {
 }
 
 }  // namespace
+}  // namespace repairs
 
 BOOST_AUTO_TEST_SUITE(repairs)
 

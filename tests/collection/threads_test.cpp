@@ -11,6 +11,7 @@
 using namespace quiver;
 using namespace quiver::test;
 
+namespace collection_threads {
 namespace {
 
 Document numbered(std::uint64_t i) { return Document{"k" + std::to_string(i), {{"n", i}, {"v", {static_cast<float>(i), 1.0f, 0.0f, 0.0f}}}}; }
@@ -25,6 +26,7 @@ bool duplicate_is_refused(Collection<MMapPolicy>& c, std::uint64_t i) {
 }
 
 }  // namespace
+}  // namespace collection_threads
 
 BOOST_AUTO_TEST_SUITE(collection_threads)
 

@@ -10,6 +10,7 @@
 using namespace quiver;
 using namespace quiver::test;
 
+namespace writing {
 namespace {
 
 Schema small_schema() { return Schema{Field::string("title"), Field::int32("n").nullable(), VectorField("v", 2)}; }
@@ -32,6 +33,7 @@ std::string title(const C& c, const std::string& key) {
 }
 
 }  // namespace
+}  // namespace writing
 
 BOOST_AUTO_TEST_SUITE(writing)
 

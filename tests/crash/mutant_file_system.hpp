@@ -127,6 +127,9 @@ class MutantFileSystem {
     return rename(in, from, to);
   }
   static IoResult link(const Folder& in, const std::string& from, const std::string& to) { return Inner::link(in.inner, from, to); }
+  static IoResult link_from(const Folder& from, const std::string& name, const Folder& to, const std::string& as) {
+    return Inner::link_from(from.inner, name, to.inner, as);
+  }
   static IoResult remove(const Folder& in, const std::string& name) {
     if (is(Mutant::nothing_removed)) return hit();
     if ((is(Mutant::newest_log_removed) && is_log(name)) || (is(Mutant::newest_manifest_removed) && is_manifest(name) && name == final_name(name))) {

@@ -1,5 +1,7 @@
-// What nearly every test includes; compiled once for all test programs.
+// What nearly every test includes; compiled once for all test programs. That a header brings what it needs is checked elsewhere.
 #pragma once
+
+#include <quiver/quiver.hpp>
 
 #include <boost/test/unit_test.hpp>
 #include <boost/test/data/test_case.hpp>

@@ -175,7 +175,9 @@ template <FileSystem FS>
 /// not_found: there is no such folder. locked (dry_run = false): a writer has it open; with dry_run no lock is taken, and beside a writer the report may be of
 /// a state that is over. no_space, io_error, read_only: nothing was changed. One thread. Reads everything: O(bytes), memory as an open takes and 16 bytes per
 /// document where a run of the id map is rebuilt.
-inline RepairReport repair(const std::filesystem::path& path, const RepairOptions& options = {}) {
+/// (A template so that only programs which call it compile it.)
+template <class = void>
+RepairReport repair(const std::filesystem::path& path, const RepairOptions& options = {}) {
   return detail::repair_store<PosixFileSystem>(path, options);
 }
 
