@@ -186,6 +186,9 @@ BOOST_AUTO_TEST_CASE(the_log_of_the_version_before_is_kept_and_older_ones_are_re
 
 BOOST_AUTO_TEST_SUITE_END()
 
+namespace damaged_log {
+using namespace ::write_ahead_log;
+
 namespace {
 
 /// A store with several synced batches in its log, the states that they led through, and what may be seen of it after damage.
@@ -231,10 +234,9 @@ struct LogSample {
 };
 
 }  // namespace
+}  // namespace damaged_log
 
 BOOST_AUTO_TEST_SUITE(damaged_log)
-
-using namespace ::write_ahead_log;
 
 BOOST_AUTO_TEST_CASE(every_flipped_bit_of_a_log_is_reported_or_does_not_matter) {
   const LogSample sample;
