@@ -1,7 +1,5 @@
-// What nearly every test includes; compiled once for all test programs. That a header brings what it needs is checked elsewhere.
+// What nearly every test includes; compiled once for all test programs.
 #pragma once
-
-#include <quiver/quiver.hpp>
 
 #include <boost/test/unit_test.hpp>
 #include <boost/test/data/test_case.hpp>

@@ -1,6 +1,7 @@
 // The fields of a schema, as a program spells them.
 #pragma once
 
+#include <quiver/core/variant.hpp>
 #include <quiver/schema/name.hpp>
 
 #include <string>
@@ -91,6 +92,14 @@ class AnyField {
  public:
   AnyField(Field field) : field_(std::move(field)) {}
   AnyField(VectorField field) : field_(std::move(field)) {}
+  AnyField(const AnyField& other) : field_(detail::copy_of(other.field_)) {}
+  AnyField(AnyField&&) noexcept = default;
+  AnyField& operator=(const AnyField& other) {
+    field_ = detail::copy_of(other.field_);
+    return *this;
+  }
+  AnyField& operator=(AnyField&&) noexcept = default;
+  ~AnyField() = default;
 
   [[nodiscard]] const std::variant<Field, VectorField>& field() const noexcept { return field_; }
 

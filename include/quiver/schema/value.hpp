@@ -1,6 +1,7 @@
 // One value of a document, before it meets the type of its field.
 #pragma once
 
+#include <quiver/core/variant.hpp>
 #include <quiver/schema/half.hpp>
 #include <quiver/schema/name.hpp>
 #include <quiver/schema/types.hpp>
@@ -41,6 +42,14 @@ class Value {
   using Storage = std::variant<std::monostate, bool, std::int64_t, std::uint64_t, float, double, std::string, Strings, Bytes, std::vector<float>>;
 
   Value() = default;
+  Value(const Value& other) : storage_(detail::copy_of(other.storage_)) {}
+  Value(Value&&) noexcept = default;
+  Value& operator=(const Value& other) {
+    storage_ = detail::copy_of(other.storage_);
+    return *this;
+  }
+  Value& operator=(Value&&) noexcept = default;
+  ~Value() = default;
   template <detail::ValueSource T>
   Value(const T& value) : storage_(make(value)) {}
   template <detail::MovableValue T>

@@ -1,0 +1,246 @@
+// Every call of the library with its first allocation failing, then its second, until none fails any more.
+#include <quiver/quiver.hpp>
+
+#include "support/policies.hpp"
+#include "support/sanitized.hpp"
+#include "support/store_files.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <cstdlib>
+#include <new>
+
+using namespace quiver;
+using namespace quiver::test;
+
+namespace {
+
+// Of this thread: how many allocations from now on succeed; negative: all.
+thread_local long left = -1;
+thread_local bool fired = false;
+
+void* allocate(std::size_t bytes, std::size_t alignment = 0) {
+  if (left == 0) {
+    fired = true;
+    left = -1;  // what the failure sets going gets memory again
+    throw std::bad_alloc();
+  }
+  if (left > 0) --left;
+  void* const memory = alignment == 0 ? std::malloc(bytes + (bytes == 0)) : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+}  // namespace
+
+[[gnu::noinline]] void* operator new(std::size_t bytes) { return allocate(bytes); }
+[[gnu::noinline]] void* operator new(std::size_t bytes, std::align_val_t alignment) { return allocate(bytes, static_cast<std::size_t>(alignment)); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+
+namespace {
+
+using Files = Collection<MMapPolicy>;
+
+Schema small_schema() { return Schema{Field::string("t").nullable(), Field::strings("l"), Field::int32("n"), VectorField("v", 3).metric(Metric::cosine)}; }
+Document small_document(int i, int value) {
+  return Document{
+      "k" + std::to_string(i),
+      {{"t", std::string(static_cast<std::size_t>(i % 7) * 9, 't')}, {"l", {"a", "b"}}, {"n", value}, {"v", {static_cast<float>(value), 1.0f, 2.0f}}}};
+}
+
+/// All that can be read.
+template <class C>
+std::string contents(const C& c) {
+  return digest(c, small_schema());
+}
+
+/// A store with two segments' worth of flushes, some deletes, and a log that is not empty.
+std::filesystem::path make_sample(const std::filesystem::path& path) {
+  const auto living = path.string() + ".living";
+  auto c = Files::create(living, small_schema(), {.durability = Durability::buffered, .segment_rows = 6, .retain = {.versions = 5}});
+  for (int i = 0; i < 12; ++i) {
+    c.insert(small_document(i, i));
+    if (i % 4 == 3) c.flush();
+  }
+  c.erase("k1");
+  c.erase("k5");
+  c.flush();
+  c.insert(small_document(20, 20));
+  c.upsert(small_document(2, 200));
+  copy_store(living, path);  // as a kill leaves it
+  return path;
+}
+
+struct Call {
+  std::string name;
+  std::function<void(Files&)> run;
+  bool writes = true;
+};
+
+const std::vector<Call>& calls() {
+  static const std::vector<Call> all{
+      {"insert",
+       [](Files& c) {
+         c.insert({small_document(30, 1), small_document(31, 2)});
+       }},
+      {"upsert",
+       [](Files& c) {
+         c.upsert({small_document(3, 9), small_document(33, 2), small_document(3, 10)});
+       }},
+      {"update",
+       [](Files& c) {
+         c.update("k4", {{"n", 77}});
+       }},
+      {"erase",
+       [](Files& c) {
+         c.erase({"k0", "k7", "k20", "nobody"});
+       }},
+      {"synced insert", [](Files& c) { c.insert(small_document(30, 1), {Durability::sync}); }},
+      {"insert that nobody saves", [](Files& c) { c.insert(small_document(30, 1), {Durability::none}); }},
+      {"flush", [](Files& c) { c.flush(); }},
+      {"optimize", [](Files& c) { c.optimize(); }},
+      {"rollback_to", [](Files& c) { c.rollback_to(c.versions().front().number + 1); }},
+      {"close", [](Files& c) { c.close(); }},
+      {"fetch", [](Files& c) { (void)c.fetch("k3"); }, false},
+      {"scan",
+       [](Files& c) {
+         for (const auto& d : c.scan()) (void)d.key();
+       },
+       false},
+      {"search",
+       [](Files& c) {
+         (void)c.search({.field = "v", .query = {1.0f, 2.0f, 3.0f}, .k = 5});
+       },
+       false},
+      {"search_batch",
+       [](Files& c) {
+         (void)c.search_batch({.field = "v", .queries = {1.0f, 2.0f, 3.0f, 3.0f, 2.0f, 1.0f}, .k = 5});
+       },
+       false},
+      {"stats",
+       [](Files& c) {
+         (void)c.stats();
+         (void)c.versions();
+         (void)c.segments();
+       },
+       false},
+      {"snapshot", [](Files& c) { (void)c.snapshot().count(); }, false},
+      {"verify", [](Files& c) { (void)c.verify(); }, false},
+  };
+  return all;
+}
+
+/// Runs `call` with its n-th allocation failing. What comes out is bad_alloc or a typed error; true: it failed.
+template <class Run>
+bool failed_at(long n, Run&& run) {
+  bool failed = false;
+  fired = false;
+  left = n;
+  try {
+    run();
+  } catch (const std::bad_alloc&) {
+    failed = true;
+  } catch (const Error&) {
+    failed = true;
+  }
+  left = -1;
+  return failed;
+}
+
+constexpr long stride = slow ? 13 : 1;
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(allocation)
+
+BOOST_AUTO_TEST_CASE(a_call_that_gets_no_memory_has_happened_or_not_and_nothing_is_lost) {
+  const FreshFolder folder;
+  const auto sample = make_sample(folder.path("sample"));
+  const auto before = contents(Collection<MMapReadPolicy>::open(sample));
+  std::size_t injections = 0;
+  int number = 0;
+  for (const auto& call : calls()) {
+    std::string after;
+    {
+      const auto path = folder.path("after-" + std::to_string(++number));
+      copy_store(sample, path);
+      auto c = Files::open(path);
+      call.run(c);
+      after = call.name == "close" ? before : contents(c);
+    }
+    for (long n = 0;; n += stride) {
+      const auto path = folder.path("run");
+      std::filesystem::remove_all(path);
+      copy_store(sample, path);
+      const auto what = call.name + ", allocation " + std::to_string(n);
+      bool failed = false;
+      {
+        auto c = Files::open(path, {.durability = Durability::buffered});
+        failed = failed_at(n, [&] { call.run(c); });
+        if (!fired) {
+          BOOST_TEST(!failed, what);
+          break;
+        }
+        ++injections;
+        if (call.name != "close") {
+          const auto now = contents(c);
+          BOOST_TEST((now == before || now == after), "after " << what);
+          // Something else can be written, or the writer says that it has ended.
+          try {
+            c.insert(small_document(99, 99));
+            BOOST_TEST(c.erase("k99"));
+          } catch (const Error& e) {
+            BOOST_TEST((e.code() == Errc::io_error), what << ": " << e.what());
+          }
+        }
+      }
+      BOOST_TEST((verify(path).ok()), "after " << what);
+      const auto again = contents(Files::open(path));
+      BOOST_TEST((again == before || again == after), "opened after " << what);
+    }
+  }
+  BOOST_TEST_MESSAGE(injections << " allocations failed");
+  BOOST_TEST(injections > (slow ? 100u : 1'500u));
+}
+
+BOOST_AUTO_TEST_CASE(opening_copying_and_dumping_without_memory_harm_nothing) {
+  const FreshFolder folder;
+  const auto sample = make_sample(folder.path("sample"));
+  const auto before = contents(Collection<MMapReadPolicy>::open(sample));
+  const auto target = folder.path("target"), path = folder.path("run");
+  const std::vector<std::pair<std::string, std::function<void()>>> all{
+      {"create", [&] { (void)Files::create(target, small_schema()); }},
+      {"open", [&] { (void)Files::open(path); }},
+      {"open to read", [&] { (void)Collection<MMapReadPolicy>::open(path); }},
+      {"open in memory", [&] { (void)Collection<MemoryPolicy>::open(path); }},
+      {"refresh", [&] { Collection<MMapReadPolicy>::open(path).refresh(); }},
+      {"backup", [&] { Files::open(path, {.mode = OpenMode::read_only}).backup(target); }},
+      {"copy_to", [&] { Collection<MMapReadPolicy>::open(path).copy_to<MemoryPolicy>(); }},
+      {"dump", [&] { Collection<MMapReadPolicy>::open(path).dump(target); }},
+      {"repair", [&] { (void)repair(path); }},
+      {"verify", [&] { (void)verify(path); }},
+  };
+  std::size_t injections = 0;
+  for (const auto& [name, run] : all) {
+    for (long n = 0;; n += stride * 3) {
+      std::filesystem::remove_all(target);
+      std::filesystem::remove_all(path);
+      copy_store(sample, path);
+      const bool failed = failed_at(n, run);
+      if (!fired) {
+        BOOST_TEST(!failed, name);
+        break;
+      }
+      ++injections;
+      BOOST_TEST((contents(Files::open(path)) == before), name << ", allocation " << n);
+      BOOST_TEST(verify(path).ok(), name << ", allocation " << n);
+    }
+  }
+  BOOST_TEST_MESSAGE(injections << " allocations failed");
+  BOOST_TEST(injections > (slow ? 50u : 500u));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
