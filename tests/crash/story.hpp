@@ -12,7 +12,7 @@ namespace quiver::test {
 
 /// One call, or an end and a new beginning.
 struct Step {
-  enum class Kind { insert, upsert, erase, update, flush, reopen, reopen_unclosed };
+  enum class Kind { insert, upsert, erase, update, flush, optimize, reopen, reopen_unclosed };
   Kind kind = Kind::insert;
   Durability durability = Durability::sync;
   State rows{};
@@ -38,7 +38,8 @@ class Story {
     const auto dice = random_() % 100;
     const auto level = random_() % 20;
     const auto durability = level < 3 ? Durability::sync : level < 14 ? Durability::buffered : Durability::none;
-    if (dice < 3) return {Step::Kind::flush};
+    if (dice < 2) return {Step::Kind::flush};
+    if (dice == 2) return {Step::Kind::optimize};
     if (dice == 3) return {random_() % 2 == 0 ? Step::Kind::reopen : Step::Kind::reopen_unclosed};
     if (state_.size() > most_rows || (dice < 20 && !state_.empty())) return erase(durability);
     if (dice < 30 && !state_.empty()) return update(durability);
@@ -104,6 +105,9 @@ void carry_out(const Step& step, std::unique_ptr<C>& collection, const std::file
     }
     case Step::Kind::flush:
       collection->flush();
+      break;
+    case Step::Kind::optimize:
+      collection->optimize();
       break;
     case Step::Kind::reopen:
       collection->close();
