@@ -74,6 +74,16 @@ struct NextNumbers {
   return next;
 }
 
+/// The rows of a memtable that a moment may see, as a column source: the memtable's own count is its writer's, who may be another thread.
+struct PublishedRows {
+  const Memtable& memtable;
+  std::uint64_t count;
+  [[nodiscard]] std::uint64_t rows() const noexcept { return count; }
+  [[nodiscard]] std::string_view key(std::uint64_t row) const noexcept { return memtable.key(row); }
+  [[nodiscard]] DocId doc_id(std::uint64_t row) const noexcept { return memtable.doc_id(row); }
+  [[nodiscard]] Cell cell(std::size_t column, std::uint64_t row) const { return memtable.cell(column, row); }
+};
+
 /// Drafts a file of deletes, `count` of which a block holds.
 template <WritableStoragePolicy P>
 [[nodiscard]] DeletesRef draft_deletes(typename P::Store& store, std::vector<typename P::Draft>& drafts, const DeleteSet& deletes, std::uint64_t count,
@@ -105,8 +115,9 @@ template <WritableStoragePolicy P, StoragePolicy From>
     const auto base = BlockRef{BlockType::scalar, {}, {}, count, memtable.doc_id(first), memtable.doc_id(first + count - 1)};
 
     auto scalar = base;
-    scalar.file = draft(block_name({segment.id, next.next_block++, BlockType::scalar}),
-                        [&](auto& to) { return write_scalar_block(to, next.schema, memtable, first, count); });
+    scalar.file = draft(block_name({segment.id, next.next_block++, BlockType::scalar}), [&](auto& to) {
+      return write_scalar_block(to, next.schema, PublishedRows{memtable, rows}, first, count);
+    });
     segment.blocks.push_back(std::move(scalar));
     for (std::size_t i = 0; i < next.schema.vectors().size(); ++i) {
       const auto& field = next.schema.vectors()[i];
