@@ -54,9 +54,9 @@ class WritableFolderStore : public FolderStore<FS> {
   /// As Directory::keep_aside: second names within `folder`, durable when this returns.
   void keep_aside(std::span<const std::string> names, const std::string& folder) {
     for (const auto& name : names) {
-      auto second = name;
-      std::replace(second.begin(), second.end(), '/', '-');
-      this->directory_->keep_aside(name, folder + '/' + second);
+      auto second = folder + '/';
+      std::replace_copy(name.begin(), name.end(), std::back_inserter(second), '/', '-');
+      this->directory_->keep_aside(name, second);
     }
     if (!names.empty()) this->directory_->sync_aside(folder);
   }
