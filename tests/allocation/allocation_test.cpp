@@ -247,4 +247,30 @@ BOOST_AUTO_TEST_CASE(opening_copying_and_dumping_without_memory_harm_nothing) {
   BOOST_TEST(injections > (slow ? 40u : 250u));
 }
 
+BOOST_AUTO_TEST_CASE(a_refresh_that_gets_no_memory_can_be_made_again) {
+  const FreshFolder folder;
+  const auto path = folder.path();
+  copy_store(make_sample(folder.path("sample")), path);
+  auto writer = Files::open(path, {.durability = Durability::buffered});
+  auto reader = Collection<MMapReadPolicy>::open(path);
+  std::size_t injections = 0;
+  for (int n = 0;; ++n) {
+    const auto before = contents(reader);
+    for (int i = 0; i < 40; ++i) writer.upsert(small_document(1000 + i + n * 10, n));
+    writer.erase("k" + std::to_string(1003 + n * 10));
+    const bool failed = failed_at(n, [&] { reader.refresh(); });
+    if (!fired) {
+      BOOST_TEST(!failed);
+      break;
+    }
+    ++injections;
+    const auto now = contents(reader);
+    BOOST_TEST((now == before || now == contents(writer)), "after allocation " << n);
+    reader.refresh();
+    BOOST_TEST((contents(reader) == contents(writer)), "after allocation " << n);
+  }
+  BOOST_TEST_MESSAGE(injections << " allocations failed");
+  BOOST_TEST(injections > 10u);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

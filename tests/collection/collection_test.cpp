@@ -1,6 +1,7 @@
 #include <quiver/collection/collection.hpp>
 
 #include "support/policies.hpp"
+#include "support/store_files.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -366,6 +367,25 @@ BOOST_AUTO_TEST_CASE(what_is_not_there_or_not_ours_is_said_and_left_alone) {
   { auto c = Collection<MMapPolicy>::create(folder.path(), small_schema()); }
   BOOST_TEST(Collection<MMapPolicy>::open(folder.path()).count() == 0u);
   BOOST_CHECK_EXCEPTION((void)Collection<MMapPolicy>::create("", small_schema()), Error, code(Errc::invalid_argument));
+}
+
+BOOST_AUTO_TEST_CASE(a_create_that_died_within_the_log_is_no_collection_and_is_taken_over) {
+  const FreshFolder folder;
+  const auto store = folder.path(), begun = folder.path("begun");
+  auto living = Collection<MMapPolicy>::create(begun, small_schema());
+  living.insert(small("a"));
+  const auto log = read_store(begun).at("wal-000001");
+  // Of the log its header, its first mark and its room may be there, of a mark any part.
+  for (std::size_t size = 0; size <= 112; ++size) {
+    std::filesystem::remove_all(store);
+    put_file(store / "wal-000001", log.substr(0, size));
+    BOOST_TEST_CONTEXT("the first " << size << " bytes") { BOOST_CHECK_EXCEPTION((void)Collection<MMapPolicy>::open(store), Error, code(Errc::not_found)); }
+  }
+  auto c = Collection<MMapPolicy>::create(store, small_schema());
+  BOOST_TEST(c.count() == 0u);
+  // Behind them there are batches, which a create that was cut short cannot have written.
+  put_file(folder.path("lost") / "wal-000001", log.substr(0, 200));
+  BOOST_CHECK_EXCEPTION((void)Collection<MMapPolicy>::open(folder.path("lost")), Error, code(Errc::corruption));
 }
 
 BOOST_AUTO_TEST_CASE(leftovers_of_a_writer_that_died_are_collected_at_the_next_read_write_open_only) {

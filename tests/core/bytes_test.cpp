@@ -11,6 +11,19 @@ using namespace quiver::detail;
 
 BOOST_AUTO_TEST_SUITE(bytes)
 
+BOOST_AUTO_TEST_CASE(zeros_are_told_from_anything_else) {
+  BOOST_TEST(all_zero({}));
+  for (std::size_t size = 1; size < 40; ++size) {
+    Bytes some(size);
+    BOOST_TEST(all_zero(some));
+    for (auto& byte : some) {
+      byte = std::byte{1};
+      BOOST_TEST(!all_zero(some));
+      byte = std::byte{0};
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(fields_are_little_endian_and_need_no_alignment) {
   Bytes out;
   append(out, std::uint8_t{1});

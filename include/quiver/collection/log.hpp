@@ -3,12 +3,14 @@
 
 #include <quiver/manifest/version.hpp>
 #include <quiver/segment/memtable.hpp>
+#include <quiver/storage/anonymous_memory.hpp>
 #include <quiver/storage/policy.hpp>
 #include <quiver/wal/batch.hpp>
 #include <quiver/wal/format.hpp>
 
 #include <boost/unordered/unordered_flat_set.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <concepts>
 #include <memory>
@@ -25,29 +27,56 @@ struct LoggedBatch {
   std::uint64_t offset = 0;
 };
 
-/// The batches of a log. Owns the bytes that they point into.
-struct ReadLog {
-  Bytes bytes;
-  std::vector<LoggedBatch> batches;
+/// Which log was read, and how far.
+struct LogPlace {
+  WalHeader header;
   WalEnd end;
 };
 
-/// Reads the log that `version` names. corruption: it is missing, another file, or damaged where it had been synced.
+/// The batches of a log, or of what was appended to it. Owns the bytes that they point into.
+struct ReadLog {
+  AnonymousMemory bytes = {};
+  std::vector<LoggedBatch> batches = {};
+  LogPlace place = {};
+};
+
+/// Whether the file holds nothing but zeros from `at` on: room that was allocated and not used yet. In pieces, for there may be much of it.
+template <class Reader>
+[[nodiscard]] bool only_zeros_from(const Reader& reader, std::uint64_t at, std::uint64_t size) {
+  Bytes piece(static_cast<std::size_t>(std::min<std::uint64_t>(size - at, 64 * 1024)));
+  for (; at < size; at += piece.size()) {
+    piece.resize(static_cast<std::size_t>(std::min<std::uint64_t>(size - at, piece.size())));
+    reader.read(at, piece);
+    if (!all_zero(piece)) return false;
+  }
+  return true;
+}
+
+/// Reads the log that `version` names, or what came behind `known`, a place in it. corruption: it is missing, another file, or damaged where it had been
+/// synced.
 template <StoragePolicy P>
-[[nodiscard]] ReadLog read_log(const typename P::Store& store, const Version& version) {
+[[nodiscard]] ReadLog read_log(const typename P::Store& store, const Version& version, const LogPlace* known = nullptr) {
   const auto name = log_name(version.log.number);
   const auto path = store.path() / name;
   const auto read = [&] {
     const auto reader = store.read_log(name);
-    ReadLog log;
-    log.bytes.resize(static_cast<std::size_t>(reader.size()));
-    reader.read(0, log.bytes);
-    const auto header = decode_wal_header(log.bytes, path);
+    const auto size = reader.size();
+    Bytes begin(static_cast<std::size_t>(std::min<std::uint64_t>(size, wal_header_size)));
+    reader.read(0, begin);
+    const auto header = decode_wal_header(begin, path);
     if (header.id != version.log.id || header.store != version.store_id || header.number != version.log.number ||
         header.first_sequence != version.last_sequence + 1)
       fail(Errc::corruption, path, 16, "this is not the log that the manifest names; restore the file from a backup");
-    log.end = scan_wal(log.bytes, header, path, [&](std::uint64_t sequence, ByteSpan payload) {
-      log.batches.push_back({sequence, payload, static_cast<std::uint64_t>(payload.data() - log.bytes.data())});
+    ReadLog log;
+    log.place = known != nullptr ? *known : LogPlace{header, wal_begin(header)};
+    const auto from = log.place.end.offset;
+    if (from > size) fail(Errc::corruption, path, size, "the log has become shorter than " + std::to_string(from) + " bytes; restore the file from a backup");
+    if (known != nullptr && only_zeros_from(reader, from, size)) return log;
+    log.bytes.resize(static_cast<std::size_t>(size - from));
+    reader.read(from, {log.bytes.data(), log.bytes.size()});
+    const ByteSpan bytes(log.bytes.data(), log.bytes.size());
+    log.place.end = scan_wal(WalBytes(bytes, from), header, log.place.end, path, [&](std::uint64_t sequence, ByteSpan payload) {
+      log.batches.push_back({sequence, payload, from + static_cast<std::uint64_t>(payload.data() - bytes.data())});
     });
     return log;
   };
@@ -61,33 +90,27 @@ template <StoragePolicy P>
   }
 }
 
-/// What a log adds to its version.
-struct Replayed {
-  std::shared_ptr<Memtable> memtable;
-  std::vector<DocId> deleted;  // of the memtable's documents and of those in blocks; each once
-};
-
-/// The rows of a log as a memtable, and what it deletes: documents that the memtable has or `alive(id)` tells to be in a block and not deleted yet.
+/// Appends the rows of a log to `memtable`, and returns what it deletes, each once: documents that alive(id) tells to be there and not deleted yet. On an
+/// error some of the rows are there.
 template <std::predicate<DocId> Alive>
-[[nodiscard]] Replayed replay(const ReadLog& log, const Version& version, const std::filesystem::path& path, Alive&& alive) {
-  Replayed out;
-  out.memtable = std::make_shared<Memtable>(version.schema, DocId{version.next_doc_id});
+[[nodiscard]] std::vector<DocId> replay(const ReadLog& log, Memtable& memtable, const Version& version, const std::filesystem::path& path, Alive&& alive) {
+  std::vector<DocId> deleted;
   boost::unordered_flat_set<std::uint64_t> gone;
   WalRow row;
   for (const auto& batch : log.batches)
     decode_wal_rows(
         batch.payload, version.schema, path, batch.offset, row,
         [&](const WalRow& put) {
-          if (put.id() != out.memtable->doc_id(out.memtable->rows()) || out.memtable->rows() >= Memtable::max_rows)
+          if (put.id() != memtable.doc_id(memtable.rows()) || memtable.rows() >= Memtable::max_rows)
             fail(Errc::corruption, path, batch.offset, "document " + std::to_string(put.id().value) + " is out of order in the log");
-          out.memtable->append(put.key(), fingerprint(put.key()), put.bound());
+          memtable.append(put.key(), fingerprint(put.key()), put.bound());
         },
         [&](DocId id) {
-          if (id >= out.memtable->doc_id(out.memtable->rows()))
+          if (id >= memtable.doc_id(memtable.rows()))
             fail(Errc::corruption, path, batch.offset, "the log deletes document " + std::to_string(id.value) + ", which was never there");
-          if ((id.value >= version.next_doc_id || alive(id)) && gone.insert(id.value).second) out.deleted.push_back(id);
+          if (alive(id) && gone.insert(id.value).second) deleted.push_back(id);
         });
-  return out;
+  return deleted;
 }
 
 /// The log of the process that writes. Nobody appends to a log that another open created: after a failed sync its pages may show what the disk does not have.

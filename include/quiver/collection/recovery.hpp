@@ -63,18 +63,18 @@ void require_no_orphans(const typename P::Store& store) {
       Bytes bytes(static_cast<std::size_t>(log.size()));
       log.read(0, bytes);
       // A create that was cut short leaves a log without records, perhaps without a header.
-      orphan = bytes.size() > wal_header_size &&
-               std::any_of(bytes.begin() + wal_header_size + wal_mark_size, bytes.end(), [](std::byte b) { return b != std::byte{0}; });
+      constexpr auto begun = wal_header_size + wal_mark_size;
+      orphan = bytes.size() > begun && !all_zero(ByteSpan(bytes).subspan(begun));
     }
     if (orphan)
       fail(Errc::corruption, store.path() / file.name, "the folder holds data files but no manifest; nothing was changed, restore the manifest from a backup");
   }
 }
 
-/// The newest version, opened, and what then(version) makes of it; what `before` has open is taken over. not_found: there is no collection. While a writer of
-/// another process prunes, all of it starts again.
+/// The newest version, opened, and what then(version) makes of it: `before` itself where it still is the newest, and else its open files are taken over.
+/// not_found: there is no collection. While a writer of another process prunes, all of it starts again.
 template <StoragePolicy P, class Then>
-[[nodiscard]] auto open_newest(const std::shared_ptr<typename P::Store>& store, const OpenVersion<P>* before, Then&& then) {
+[[nodiscard]] auto open_newest(const std::shared_ptr<typename P::Store>& store, const std::shared_ptr<const OpenVersion<P>>& before, Then&& then) {
   for (std::uint64_t last = 0;;) {
     const auto numbers = settled_manifest_numbers<P>(*store);
     if (numbers.empty()) {
@@ -83,8 +83,9 @@ template <StoragePolicy P, class Then>
     }
     const auto newest = numbers.back();
     try {
+      if (before && before->manifest.number == newest) return then(before);
       auto manifest = read_manifest<P>(*store, newest);
-      return then(open_version<P>(store, std::move(manifest.version), manifest.bytes, before));
+      return then(open_version<P>(store, std::move(manifest.version), manifest.bytes, before.get()));
     } catch (const Error&) {
       // Only a manifest that grew old meanwhile excuses a missing file; the same number twice is the store's own fault.
       if (newest == last || manifest_numbers<P>(*store).back() == newest) throw;
@@ -114,25 +115,48 @@ struct Recovered {
     return {version, {}, std::move(memtable), version->deletes, manifest.deletes.count};
   }
   [[nodiscard]] std::shared_ptr<const View<P>> view() const { return std::make_shared<const View<P>>(version, memtable, memtable->mark(), deletes, deleted); }
+
+  /// Adds what the log says behind `known`, or all of it. An error leaves rows in the memtable that view() must not show.
+  void read_on(const LogPlace* known) {
+    const auto& manifest = version->manifest;
+    if (manifest.log.number == 0) return;
+    log = read_log<P>(*version->store, manifest, known);
+    const Rows<P> rows(version->parts, nullptr, {}, {}, 0);
+    auto scope = std::as_const(*version->store).read_scope();
+    const auto erased = replay(log, *memtable, manifest, version->store->path() / log_name(manifest.log.number), [&](DocId id) {
+      scope.renew();
+      return !deletes.contains(id) && (id.value >= manifest.next_doc_id || rows.find(scope, id).has_value());
+    });
+    deletes = deletes.with(erased);
+    deleted += erased.size();
+  }
 };
 
 /// What open() shows: the newest version and everything in its log. Writes nothing.
 template <StoragePolicy P>
-[[nodiscard]] Recovered<P> recover(const std::shared_ptr<typename P::Store>& store, const OpenVersion<P>* before = nullptr) {
-  return open_newest<P>(store, before, [&](std::shared_ptr<const OpenVersion<P>> version) {
+[[nodiscard]] Recovered<P> recover(const std::shared_ptr<typename P::Store>& store) {
+  return open_newest<P>(store, nullptr, [](std::shared_ptr<const OpenVersion<P>> version) {
     auto out = Recovered<P>::of(std::move(version));
-    const auto& manifest = out.version->manifest;
-    if (manifest.log.number == 0) return out;
-    out.log = read_log<P>(*store, manifest);
-    const Rows<P> rows(out.version->parts, nullptr, {}, {}, 0);
-    auto scope = store->read_scope();
-    auto replayed = replay(out.log, manifest, store->path() / log_name(manifest.log.number), [&](DocId id) {
-      scope.renew();
-      return !out.deletes.contains(id) && rows.find(scope, id).has_value();
-    });
-    out.memtable = std::move(replayed.memtable);
-    out.deletes = out.deletes.with(replayed.deleted);
-    out.deleted += replayed.deleted.size();
+    out.read_on(nullptr);
+    return out;
+  });
+}
+
+/// The same for who showed `before`, of whose log `known` was read, with its rows in `memtable`: where the version is still the newest, only what was
+/// appended to the log since is read, and its rows are appended to the memtable.
+template <StoragePolicy P>
+[[nodiscard]] Recovered<P> recover_after(const View<P>& before, const std::shared_ptr<Memtable>& memtable, const LogPlace& known) {
+  const auto shown = before.version_pointer();
+  return open_newest<P>(shown->store, shown, [&](std::shared_ptr<const OpenVersion<P>> version) {
+    if (version != shown) {
+      auto out = Recovered<P>::of(std::move(version));
+      out.read_on(nullptr);
+      return out;
+    }
+    // Rows of a call that failed, which nobody saw.
+    if (memtable->rows() != before.mark().rows) memtable->truncate(before.mark());
+    Recovered<P> out{std::move(version), {.place = known}, memtable, before.rows().deletes(), before.rows().deleted()};
+    out.read_on(&known);
     return out;
   });
 }

@@ -350,17 +350,17 @@ class Salvage {
       for (auto id = reach.deletes.lower_bound(first.value); id != reach.deletes.end() && *id <= last.value; ++id)
         if (dropped != 0 && !base.deletes.contains(DocId{*id})) --dropped;
 
-    auto replayed = replay(reach.log, version, store_.path(), [&](DocId id) {
+    auto memtable = std::make_shared<Memtable>(version.schema, DocId{version.next_doc_id});
+    const auto erased = replay(reach.log, *memtable, version, store_.path(), [&](DocId id) {
       scope.renew();
-      return !base.deletes.contains(id) && flushed.find(scope, id).has_value();
+      return id.value >= version.next_doc_id || (!base.deletes.contains(id) && flushed.find(scope, id).has_value());
     });
     RepairPlan<P> plan;
     plan.base = &base;
     plan.reached = reach.last;
     plan.lost = dropped + behind(reach.last, version.schema);
-    const auto mark = replayed.memtable->mark();
-    plan.rows = std::make_shared<const Rows<P>>(std::move(parts), std::move(replayed.memtable), mark, base.deletes.with(replayed.deleted),
-                                                deleted + replayed.deleted.size());
+    const auto mark = memtable->mark();
+    plan.rows = std::make_shared<const Rows<P>>(std::move(parts), std::move(memtable), mark, base.deletes.with(erased), deleted + erased.size());
     return plan;
   }
   /// Documents of the batches behind `sequence`; of one that cannot be read, one.

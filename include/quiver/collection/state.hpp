@@ -54,6 +54,7 @@ class CollectionState {
         writable_(writable),
         pinned_(pinned),
         memtable_(recovered.memtable),
+        read_to_(recovered.log.place),
         record_(schema_),
         oldest_log_(recovered.version->manifest.log.number - (recovered.version->manifest.log.number == 0 ? 0 : 1)) {
     show(recovered.view());
@@ -179,15 +180,17 @@ class CollectionState {
     }
   }
 
-  /// Moves to what is there now. The files that both moments share stay open.
+  /// Moves to what is there now. The files that both moments share stay open, and of a log that both share only the end is read.
   void refresh() {
     if (writable_) check_process();
     const std::lock_guard guard(write_mutex_);
     (void)view();
     if (writable_ || pinned_) return;
-    auto recovered = recover<P>(store_, &tip_->version());
-    memtable_ = recovered.memtable;
-    show(recovered.view());
+    auto recovered = recover_after<P>(*tip_, memtable_, read_to_);
+    auto next = recovered.view();
+    memtable_ = std::move(recovered.memtable);
+    read_to_ = recovered.log.place;
+    show(std::move(next));
   }
 
   /// From now on a thread compacts after a flush where that pays. What fails there is tried again after the next flush; where it poisons the writer, the next
@@ -441,7 +444,8 @@ class CollectionState {
   std::mutex compaction_mutex_;  // taken before the other
   std::mutex write_mutex_;
   std::shared_ptr<Memtable> memtable_;
-  ViewPointer tip_;  // with the batches that are written and not seen yet; the writer's
+  LogPlace read_to_;  // of the log that a reader shows
+  ViewPointer tip_;   // with the batches that are written and not seen yet; the writer's
   CommitQueue<P> commits_;
   WalBatch record_;
   std::uint64_t oldest_log_;

@@ -60,8 +60,10 @@ class Verifier {
     guarded(path, [&] {
       ++report_.files;
       const auto log = read_log<P>(store_, version);
-      report_.bytes += log.bytes.size();
-      if (level_ == VerifyLevel::full) (void)replay(log, version, path, [](DocId) { return true; });
+      report_.bytes += wal_header_size + log.bytes.size();
+      if (level_ != VerifyLevel::full) return;
+      Memtable rows(version.schema, DocId{version.next_doc_id});
+      (void)replay(log, rows, version, path, [](DocId) { return true; });
     });
   }
   void check_files(const Version& version) {

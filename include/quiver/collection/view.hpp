@@ -98,19 +98,19 @@ class View : public std::enable_shared_from_this<View<P>> {
 
   /// The same moment under a version that holds what this one does.
   [[nodiscard]] std::shared_ptr<const View> with(std::shared_ptr<const OpenVersion<P>> version) const {
-    return std::make_shared<const View>(std::move(version), rows_.memtable(), Memtable::Mark{rows_.memtable_rows(), rows_.memtable_bytes()}, rows_.deletes(),
-                                        rows_.deleted());
+    return std::make_shared<const View>(std::move(version), rows_.memtable(), mark(), rows_.deletes(), rows_.deleted());
   }
   /// The same documents under a version whose blocks lack `dropped` of the deleted rows, all of which this one's hold.
   [[nodiscard]] std::shared_ptr<const View> without(const DeleteSet& dropped, std::shared_ptr<const OpenVersion<P>> version) const {
-    return std::make_shared<const View>(std::move(version), rows_.memtable(), Memtable::Mark{rows_.memtable_rows(), rows_.memtable_bytes()},
-                                        rows_.deletes().without(dropped), rows_.deleted() - dropped.size());
+    return std::make_shared<const View>(std::move(version), rows_.memtable(), mark(), rows_.deletes().without(dropped), rows_.deleted() - dropped.size());
   }
 
   [[nodiscard]] const OpenVersion<P>& version() const noexcept { return *version_; }
   [[nodiscard]] const std::shared_ptr<const OpenVersion<P>>& version_pointer() const noexcept { return version_; }
   [[nodiscard]] const Schema& schema() const noexcept { return version_->manifest.schema; }
   [[nodiscard]] const Rows<P>& rows() const noexcept { return rows_; }
+  /// How far this moment sees into its memtable.
+  [[nodiscard]] Memtable::Mark mark() const noexcept { return {rows_.memtable_rows(), rows_.memtable_bytes()}; }
   [[nodiscard]] Scope scope() const { return std::as_const(*version_->store).read_scope(); }
 
   /// The ordinal of a key's document. O(runs x log n); a hit in a run is verified against the key column. The newest row of a key decides: where it is

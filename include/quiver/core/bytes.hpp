@@ -37,6 +37,11 @@ void append(Bytes& to, T value) {
 
 inline void append(Bytes& to, ByteSpan bytes) { to.insert(to.end(), bytes.begin(), bytes.end()); }
 
+/// In the time it takes to read them: each byte equals the one behind it.
+[[nodiscard]] inline bool all_zero(ByteSpan bytes) noexcept {
+  return bytes.empty() || (bytes[0] == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
+
 [[nodiscard]] inline ByteSpan as_bytes(std::string_view text) noexcept { return {reinterpret_cast<const std::byte*>(text.data()), text.size()}; }
 [[nodiscard]] inline std::string_view as_text(ByteSpan bytes) noexcept { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 

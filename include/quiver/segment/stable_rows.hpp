@@ -1,6 +1,7 @@
 // Growing arrays whose elements never move: the columns of the memtable, read while they grow.
 #pragma once
 
+#include <quiver/core/huge_pages.hpp>
 #include <quiver/core/types.hpp>
 
 #include <algorithm>
@@ -23,7 +24,10 @@ class StableRows {
   /// Space for row `index`, the next one. REQUIRES: rows are appended in order.
   [[nodiscard]] T* grow(std::uint64_t index) {
     const auto [piece, at] = place(index);
-    if (!pieces_[piece]) pieces_[piece] = std::make_unique_for_overwrite<T[]>(piece_rows(piece) * stride_);
+    if (!pieces_[piece]) {
+      pieces_[piece] = std::make_unique_for_overwrite<T[]>(piece_rows(piece) * stride_);
+      advise_huge_pages(pieces_[piece].get(), piece_rows(piece) * stride_ * sizeof(T));
+    }
     return pieces_[piece].get() + at * stride_;
   }
   void append(std::uint64_t index, const T& value) { *grow(index) = value; }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <quiver/core/error.hpp>
+#include <quiver/core/huge_pages.hpp>
 #include <quiver/core/types.hpp>
 
 #include <cerrno>
@@ -45,8 +46,7 @@ class AnonymousMemory {
     }
     data_ = static_cast<std::byte*>(got);
     size_ = size;
-    // A hint: scans walk all of it, and huge pages save them page table walks.
-    if (size >= huge_page) static_cast<void>(::madvise(data_, size_, MADV_HUGEPAGE));
+    advise_huge_pages(data_, size_);
   }
   /// Later writes are a fault. A guard against our own mistakes; views are const anyway.
   void freeze() noexcept {
@@ -54,7 +54,6 @@ class AnonymousMemory {
   }
 
  private:
-  static constexpr std::size_t huge_page = std::size_t{2} << 20;
   void reset() noexcept {
     if (data_ != nullptr) ::munmap(data_, size_);
     data_ = nullptr;

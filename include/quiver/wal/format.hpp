@@ -38,6 +38,9 @@ struct WalEnd {
   friend constexpr bool operator==(const WalEnd&, const WalEnd&) = default;
 };
 
+/// The end of a log without records.
+[[nodiscard]] constexpr WalEnd wal_begin(const WalHeader& header) noexcept { return {wal_header_size, header.first_sequence - 1, false}; }
+
 /// Bytes that the record of a batch takes in the file. REQUIRES: length <= 2^63.
 [[nodiscard]] constexpr std::uint64_t wal_record_size(std::uint64_t length) noexcept {
   return wal_record_header_size + align_up(length, wal_alignment) + sizeof(std::uint64_t);
@@ -120,6 +123,17 @@ inline void append_wal_mark(Bytes& to, FileId id, std::uint64_t offset, std::uin
   append_wal_record_header(to, id, offset, 0, wal_mark_flag, sequence, durable);
 }
 
+/// Bytes of a log from offset `base` of its file on: all of it, or what was appended since somebody looked. Offsets are the file's everywhere.
+struct WalBytes {
+  WalBytes(ByteSpan from_base, std::uint64_t offset = 0) noexcept : bytes(from_base), base(offset) {}
+  ByteSpan bytes;
+  std::uint64_t base;
+
+  /// Whether `length` bytes at `at` are there. Never overflows. REQUIRES: at >= base.
+  [[nodiscard]] bool has(std::uint64_t at, std::uint64_t length) const noexcept { return within(at - base, length, bytes.size()); }
+  [[nodiscard]] const std::byte* at(std::uint64_t offset) const noexcept { return bytes.data() + (offset - base); }
+};
+
 /// A record header that verified.
 struct WalRecord {
   std::uint64_t length = 0;
@@ -128,10 +142,10 @@ struct WalRecord {
   bool mark = false;
 };
 
-/// The record header at `at`; nullopt where none verifies. What costs little is tested first: zeros are not hashed. REQUIRES: at <= file.size().
-[[nodiscard]] inline std::optional<WalRecord> wal_record_at(ByteSpan file, FileId id, std::uint64_t at) noexcept {
-  if (!within(at, wal_record_header_size, file.size())) return std::nullopt;
-  const std::byte* from = file.data() + at;
+/// The record header at `at`; nullopt where none verifies. What costs little is tested first: zeros are not hashed. REQUIRES: base <= at <= end of the bytes.
+[[nodiscard]] inline std::optional<WalRecord> wal_record_at(const WalBytes& log, FileId id, std::uint64_t at) noexcept {
+  if (!log.has(at, wal_record_header_size)) return std::nullopt;
+  const std::byte* from = log.at(at);
   const auto durable = load<std::uint64_t>(from + 24);
   if (durable < wal_header_size || durable > at) return std::nullopt;
   const auto flags = load<std::uint32_t>(from + 8);
@@ -143,27 +157,26 @@ struct WalRecord {
   return record;
 }
 
-/// The payload of the batch whose header at `at` verified; nullopt where it does not fit into the file or does not verify. The padding is not looked at: it
+/// The payload of the batch whose header at `at` verified; nullopt where it does not fit into the bytes or does not verify. The padding is not looked at: it
 /// holds nothing that could be lost. Never overflows.
-[[nodiscard]] inline std::optional<ByteSpan> wal_payload_at(ByteSpan file, FileId id, std::uint64_t at, std::uint64_t length) noexcept {
+[[nodiscard]] inline std::optional<ByteSpan> wal_payload_at(const WalBytes& log, FileId id, std::uint64_t at, std::uint64_t length) noexcept {
   const auto begin = at + wal_record_header_size;
-  if (!within(begin, length, file.size())) return std::nullopt;
-  const auto sum_at = begin + align_up(length, wal_alignment);  // length <= file.size() by now
-  if (!within(sum_at, sizeof(std::uint64_t), file.size())) return std::nullopt;
-  const ByteSpan payload(file.data() + begin, static_cast<std::size_t>(length));
-  if (!checksum_matches(wal_checksum(id, begin, payload), load<std::uint64_t>(file.data() + sum_at))) return std::nullopt;
+  if (!log.has(begin, length)) return std::nullopt;
+  const auto sum_at = begin + align_up(length, wal_alignment);  // length <= bytes.size() by now
+  if (!log.has(sum_at, sizeof(std::uint64_t))) return std::nullopt;
+  const ByteSpan payload(log.at(begin), static_cast<std::size_t>(length));
+  if (!checksum_matches(wal_checksum(id, begin, payload), load<std::uint64_t>(log.at(sum_at)))) return std::nullopt;
   return payload;
 }
 
 /// Called where no record verifies at `x`. Errc::corruption if anything behind it says that `x` had been synced: a crash cannot have torn it. Otherwise the
 /// log ends at x, and the result says whether anything but zeros follows.
-[[nodiscard]] inline bool wal_tail_is_torn(ByteSpan file, FileId id, std::uint64_t x, const std::filesystem::path& path) {
-  const auto tail = file.subspan(static_cast<std::size_t>(x));
-  // Zeros to the end, in the time it takes to read them: each byte equals the one behind it.
-  if (tail.empty() || (tail[0] == std::byte{0} && std::memcmp(tail.data(), tail.data() + 1, tail.size() - 1) == 0)) return false;
-  for (std::uint64_t at = x; within(at, wal_record_header_size, file.size()); at += wal_alignment) {
-    if (load<std::uint64_t>(file.data() + at + 24) <= x) continue;  // cannot be evidence, whether it verifies or not
-    if (const auto later = wal_record_at(file, id, at))
+[[nodiscard]] inline bool wal_tail_is_torn(const WalBytes& log, FileId id, std::uint64_t x, const std::filesystem::path& path) {
+  const auto tail = log.bytes.subspan(static_cast<std::size_t>(x - log.base));
+  if (all_zero(tail)) return false;
+  for (std::uint64_t at = x; log.has(at, wal_record_header_size); at += wal_alignment) {
+    if (load<std::uint64_t>(log.at(at + 24)) <= x) continue;  // cannot be evidence, whether it verifies or not
+    if (const auto later = wal_record_at(log, id, at))
       fail(Errc::corruption, path, x,
            "no record of the log verifies here, but the record at offset " + std::to_string(at) + " says that everything before offset " +
                std::to_string(later->durable) + " had been synced; restore the file from a backup");
@@ -171,16 +184,15 @@ struct WalRecord {
   return true;
 }
 
-/// Calls visit(sequence, payload) for each batch of a log in order, and returns where the log ends. `file` is the whole file from its first byte; zeros may
-/// follow the log, or what a crash left of a record. The payloads are parts of `file` (payload.data() - file.data() is the offset); nothing is allocated.
-/// Errc::corruption, with path and offset: a record that had been synced does not verify, or a sequence is not the one that must follow. Batches before the
-/// fault have been visited by then.
+/// Calls visit(sequence, payload) for each batch of a log behind `from` in order, and returns where the log ends. `from`: where an earlier scan ended; `log`
+/// begins there and goes to the end of the file; zeros may follow the log, or what a crash left of a record. The payloads are parts of `log`; nothing is
+/// allocated. Errc::corruption, with path and offset: a record that had been synced does not verify, or a sequence is not the one that must follow. Batches
+/// before the fault have been visited by then.
 template <std::invocable<std::uint64_t, ByteSpan> Visit>
-[[nodiscard]] WalEnd scan_wal(ByteSpan file, const WalHeader& header, const std::filesystem::path& path, Visit&& visit) {
-  if (file.size() < wal_header_size) fail(Errc::corruption, path, file.size(), "the log ends within its header; restore the file from a backup");
-  WalEnd end{wal_header_size, header.first_sequence - 1, false};
-  while (const auto record = wal_record_at(file, header.id, end.offset)) {
-    const auto payload = record->mark ? ByteSpan{} : wal_payload_at(file, header.id, end.offset, record->length);
+[[nodiscard]] WalEnd scan_wal(const WalBytes& log, const WalHeader& header, WalEnd from, const std::filesystem::path& path, Visit&& visit) {
+  auto end = from;
+  while (const auto record = wal_record_at(log, header.id, end.offset)) {
+    const auto payload = record->mark ? ByteSpan{} : wal_payload_at(log, header.id, end.offset, record->length);
     if (!payload) break;
     const auto expected = record->mark ? end.last_sequence : end.last_sequence + 1;
     if (record->sequence != expected)
@@ -191,8 +203,15 @@ template <std::invocable<std::uint64_t, ByteSpan> Visit>
     end.last_sequence = record->sequence;
     end.offset += record->mark ? wal_mark_size : wal_record_size(record->length);
   }
-  end.torn = wal_tail_is_torn(file, header.id, end.offset, path);
+  end.torn = wal_tail_is_torn(log, header.id, end.offset, path);
   return end;
+}
+
+/// The same for a whole log: `file` from its first byte.
+template <std::invocable<std::uint64_t, ByteSpan> Visit>
+[[nodiscard]] WalEnd scan_wal(ByteSpan file, const WalHeader& header, const std::filesystem::path& path, Visit&& visit) {
+  if (file.size() < wal_header_size) fail(Errc::corruption, path, file.size(), "the log ends within its header; restore the file from a backup");
+  return scan_wal(WalBytes(file.subspan(wal_header_size), wal_header_size), header, wal_begin(header), path, std::forward<Visit>(visit));
 }
 
 }  // namespace quiver::detail
