@@ -47,6 +47,13 @@ class Block {
     fail(Errc::corruption, path(), trailer_.data_length, "the block directory names no section '" + std::string(name) + "'");
   }
 
+  /// What stands behind the trailer: the footer of a foreign format, or what a kind keeps where opening reads it. The view lives until the scope is renewed.
+  template <class Scope>
+  [[nodiscard]] ByteSpan tail(Scope& scope) const {
+    const auto begin = trailer_.trailer_offset() + trailer_size;  // parse_trailer and locate_trailer have shown that it lies before the frame
+    return reader_.view(scope, begin, static_cast<std::size_t>(trailer_.file_length - tail_frame_size - begin));
+  }
+
   /// `length` bytes at `offset` of a section; corruption if the section does not hold them. The view lives until the scope is renewed.
   template <class Scope>
   [[nodiscard]] ByteSpan view(Scope& scope, const Range& section, std::uint64_t offset, std::size_t length) const {

@@ -2,8 +2,8 @@
 //
 //   [data: chunks of 4 KiB under checksums][directory][checksum array][trailer 64][tail: foreign footer][tail length u32][end magic 6]
 //
-// `data_length` bytes of data, then the directory, then one u64 per chunk of data, then this trailer, then a tail (an Arrow footer, or nothing),
-// its length and six bytes of magic ("ARROW1" behind an Arrow footer, else "QUIVR1"). The footer is everything from `data_length` to the end.
+// `data_length` bytes of data, then the directory, then one u64 per chunk of data, then this trailer, then a tail (an Arrow footer, the base of an id
+// run, or nothing), its length and six bytes of magic ("ARROW1" behind an Arrow footer, else "QUIVR1"). The footer is everything from `data_length` to the end.
 #pragma once
 
 #include <quiver/core/bytes.hpp>

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -16,16 +17,17 @@ inline constexpr std::string_view fingerprints_section = "fingerprints";
 inline constexpr std::string_view doc_ids_section = "doc_ids";
 
 /// Writes a run from entries that are in its order: by fingerprint, those of equal fingerprints newest document first. `pass(f)` calls f(fingerprint, DocId)
-/// for each of them, and is called twice. The draft is left finished, not published.
+/// for each of them, and is called twice. Ids take four bytes each where all are within 32 bits of the smallest, else eight. The draft is left finished, not
+/// published.
 template <class Draft, class Pass>
 [[nodiscard]] FileIdentity write_sorted_run(Draft& draft, Pass&& pass, std::optional<FileId> id = std::nullopt) {
   BlockWriter<Draft> writer(draft, BlockKind::id_run, id);
-  const auto column = [&](std::string_view name, auto&& value_of) {
+  const auto column = [&]<class T>(std::string_view name, T, auto&& value_of) {
     writer.begin_section(name);
-    std::array<std::uint64_t, chunk_size / 8> buffer;
+    std::array<T, chunk_size / sizeof(T)> buffer;
     std::size_t count = 0;
     const auto drain = [&] {
-      writer.append(as_bytes(std::span<const std::uint64_t>(buffer).first(count)));
+      writer.append(as_bytes(std::span<const T>(buffer).first(count)));
       count = 0;
     };
     pass([&](std::uint64_t fingerprint, DocId doc) {
@@ -35,9 +37,20 @@ template <class Draft, class Pass>
     drain();
     writer.end_section();
   };
-  column(fingerprints_section, [](std::uint64_t fingerprint, DocId) { return fingerprint; });
-  column(doc_ids_section, [](std::uint64_t, DocId doc) { return doc.value; });
-  return writer.finish();
+  std::uint64_t least = ~std::uint64_t{0}, most = 0;
+  column(fingerprints_section, std::uint64_t{}, [&](std::uint64_t fingerprint, DocId doc) {
+    least = std::min(least, doc.value);
+    most = std::max(most, doc.value);
+    return fingerprint;
+  });
+  std::uint64_t base = std::min(least, most);  // without entries: 0
+  if (most - base <= std::numeric_limits<std::uint32_t>::max()) {
+    column(doc_ids_section, std::uint32_t{}, [base](std::uint64_t, DocId doc) { return static_cast<std::uint32_t>(doc.value - base); });
+  } else {
+    base = 0;
+    column(doc_ids_section, std::uint64_t{}, [](std::uint64_t, DocId doc) { return doc.value; });
+  }
+  return writer.finish(as_bytes(std::span<const std::uint64_t>(&base, 1)));
 }
 
 /// The same from entries in any order.
@@ -63,10 +76,13 @@ class IdRun {
       : block_(std::move(reader), scope, identity, BlockKind::id_run),
         fingerprints_(block_.section(fingerprints_section)),
         doc_ids_(block_.section(doc_ids_section)) {
-    if (fingerprints_.length % 8 != 0 || fingerprints_.length != doc_ids_.length)
+    const auto tail = block_.tail(scope);
+    base_ = tail.size() == 8 ? load<std::uint64_t>(tail.data()) : 0;
+    width_ = doc_ids_.length == fingerprints_.length / 2 ? 4 : 8;
+    if (fingerprints_.length % 8 != 0 || doc_ids_.length != size() * width_ || tail.size() != 8 || (width_ == 8 && base_ != 0))
       fail(Errc::corruption, block_.path(), block_.trailer().data_length,
-           "an id run with " + std::to_string(fingerprints_.length) + " bytes of fingerprints and " + std::to_string(doc_ids_.length) +
-               " bytes of document ids");
+           "an id run with " + std::to_string(fingerprints_.length) + " bytes of fingerprints, " + std::to_string(doc_ids_.length) +
+               " bytes of document ids and " + std::to_string(tail.size()) + " bytes that tell their base, " + std::to_string(base_));
   }
 
   /// Entries in the run.
@@ -77,8 +93,8 @@ class IdRun {
   template <class Scope>
   void read(Scope& scope, std::uint64_t first, std::span<std::pair<std::uint64_t, DocId>> out) const {
     scope.renew();
-    const auto prints = entries(scope, fingerprints_, first, first + out.size()), ids = entries(scope, doc_ids_, first, first + out.size());
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = {value(prints, i), DocId{value(ids, i)}};
+    const auto prints = keys(scope, first, first + out.size()), ids = doc_ids(scope, first, first + out.size());
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = {load<std::uint64_t>(&prints[i * 8]), doc_id(ids, i)};
   }
 
   /// Calls on_doc_id(DocId) -> bool for every document under this fingerprint, newest first, until it returns true; returns whether it did.
@@ -122,9 +138,9 @@ class IdRun {
       const auto first = chunk <= fingerprints_.offset ? 0 : (chunk - fingerprints_.offset) / 8;
       const auto end = std::min(size(), (chunk + chunk_size - fingerprints_.offset) / 8);
       if (window.renews) scope.renew();
-      window = {first, end, entries(scope, fingerprints_, first, end), window.renews};
+      window = {first, end, keys(scope, first, end), window.renews};
     }
-    return value(window.keys, static_cast<std::size_t>(i - window.first));
+    return load<std::uint64_t>(&window.keys[static_cast<std::size_t>(i - window.first) * 8]);
   }
 
   // The first entry from `low` on that is not below the fingerprint, all before `low` being at most `least`. Each round leaves a shorter stretch, whatever
@@ -163,8 +179,8 @@ class IdRun {
       std::size_t count = 0;
       while (count < found.size() && at + count < size() && key(scope, window, at + count) == fingerprint) ++count;
       if (count == 0) return false;
-      const auto ids = entries(scope, doc_ids_, at, at + count);
-      for (std::size_t i = 0; i < count; ++i) found[i] = DocId{value(ids, i)};
+      const auto ids = doc_ids(scope, at, at + count);
+      for (std::size_t i = 0; i < count; ++i) found[i] = doc_id(ids, i);
       window.end = window.first;  // nothing is held while the callee runs
       for (std::size_t i = 0; i < count; ++i)
         if (on_doc_id(found[i])) return true;
@@ -175,13 +191,21 @@ class IdRun {
   }
 
   template <class Scope>
-  [[nodiscard]] ByteSpan entries(Scope& scope, const Range& section, std::uint64_t begin, std::uint64_t end) const {
-    return block_.view(scope, section, begin * 8, static_cast<std::size_t>((end - begin) * 8));
+  [[nodiscard]] ByteSpan keys(Scope& scope, std::uint64_t begin, std::uint64_t end) const {
+    return block_.view(scope, fingerprints_, begin * 8, static_cast<std::size_t>((end - begin) * 8));
   }
-  [[nodiscard]] static std::uint64_t value(ByteSpan bytes, std::size_t i) noexcept { return load<std::uint64_t>(&bytes[i * 8]); }
+  template <class Scope>
+  [[nodiscard]] ByteSpan doc_ids(Scope& scope, std::uint64_t begin, std::uint64_t end) const {
+    return block_.view(scope, doc_ids_, begin * width_, static_cast<std::size_t>((end - begin) * width_));
+  }
+  // Of damaged offsets the sum may begin again at 0: an id like any other, which no document or another one bears.
+  [[nodiscard]] DocId doc_id(ByteSpan ids, std::size_t i) const noexcept {
+    return {width_ == 4 ? base_ + load<std::uint32_t>(&ids[i * 4]) : load<std::uint64_t>(&ids[i * 8])};
+  }
 
   Block<Reader> block_;
   Range fingerprints_, doc_ids_;
+  std::uint64_t base_ = 0, width_ = 8;  // of a document id: what is added to it, and its bytes
 };
 
 }  // namespace quiver::detail
