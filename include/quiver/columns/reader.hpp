@@ -77,7 +77,7 @@ class ScalarBlock {
     return {};
   }
 
-  /// The row of a doc id, or nullopt. Two reads where the ids of a group are dense, O(log rows) else.
+  /// The row of a doc id, or nullopt. Computed where no id of its group is missing, O(log rows) reads else.
   template <class Scope>
   [[nodiscard]] std::optional<std::uint64_t> find_doc_id(Scope& scope, DocId id) const {
     const auto after = std::upper_bound(table_.groups.begin(), table_.groups.end(), id, [](DocId i, const GroupInfo& g) { return i < g.first_doc_id; });
@@ -85,6 +85,7 @@ class ScalarBlock {
     const auto group = static_cast<std::size_t>(after - table_.groups.begin()) - 1;
     const auto& info = table_.groups[group];
     if (id > info.last_doc_id) return std::nullopt;
+    if (info.last_doc_id.value - info.first_doc_id.value == info.rows - 1) return info.first_row + (id.value - info.first_doc_id.value);
     const auto& ids = chunk(group, doc_id_column).values;
     // Ids ascend, so a row's id is at least first + row: row id - first is the last one that can hold it, and does where no id is missing before it.
     std::uint64_t low = 0, high = std::min(id.value - info.first_doc_id.value, info.rows - 1);
