@@ -1,6 +1,7 @@
 // One object at a time that many threads take while another replaces it, without a lock.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -33,13 +34,18 @@ class Published {
     slot.taken.store(false, std::memory_order_release);
     return out;
   }
+  /// REQUIRES: an object that was never set before, or null.
   void set(std::shared_ptr<T> next) noexcept {
     owner_.swap(next);
     now_.store(owner_.get());
-    // Each slot holds back one object at most, so there is always room for one more.
     replaced_[count_++] = std::move(next);
+    // One look at each slot for all of them: whoever names one later finds it replaced, and does not take it. So each slot holds back one at most, and there is
+    // always room for one more.
+    std::array<const T*, slots> named;
+    for (std::size_t i = 0; i < slots; ++i) named[i] = slots_[i].seen.load();
     for (std::size_t i = 0; i < count_;) {
-      if (named(replaced_[i].get())) {
+      const T* const object = replaced_[i].get();
+      if (object != nullptr && std::find(named.begin(), named.end(), object) != named.end()) {
         ++i;
       } else {
         replaced_[i] = std::move(replaced_[--count_]);
@@ -63,12 +69,6 @@ class Published {
         Slot& slot = slots_[(start + i) % slots];
         if (!slot.taken.load(std::memory_order_relaxed) && !slot.taken.exchange(true, std::memory_order_acquire)) return slot;
       }
-  }
-  [[nodiscard]] bool named(const T* object) const noexcept {
-    if (object == nullptr) return false;
-    for (const auto& slot : slots_)
-      if (slot.seen.load() == object) return true;
-    return false;
   }
 
   mutable std::array<Slot, slots> slots_;
