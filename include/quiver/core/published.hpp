@@ -1,13 +1,13 @@
 // One object at a time that many threads take while another replaces it, without a lock.
 #pragma once
 
+#include <quiver/core/atomics.hpp>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
-#include <functional>
 #include <memory>
-#include <thread>
 #include <utility>
 
 namespace quiver::detail {
@@ -15,7 +15,8 @@ namespace quiver::detail {
 /// The present one of a row of shared objects, each of which says shared_from_this(). get() never waits for set(), however long that is interrupted, nor set()
 /// for get(): a reader notes in a slot of its own which object it is about to take, and set() keeps an object that was replaced until no slot names it. (The
 /// method is Maged Michael's hazard pointers, 2004.) Any number of threads may get(), one at a time may set(). Nothing may go on while it is destroyed.
-template <class T>
+/// `slots`: takings at the same moment; more wait for each other.
+template <class T, class Atomics = StdAtomics, std::size_t slots = 32>
 class Published {
  public:
   /// The object of this moment; null: none.
@@ -55,16 +56,17 @@ class Published {
   }
 
  private:
-  static constexpr std::size_t slots = 32;  // takings at the same moment; more wait for each other
+  template <class V>
+  using Atomic = typename Atomics::template Atomic<V>;
 
   struct alignas(64) Slot {
-    std::atomic<T*> seen{nullptr};
-    std::atomic<bool> taken{false};
+    Atomic<T*> seen{nullptr};
+    Atomic<bool> taken{false};
   };
 
   Slot& claim() const {
-    const auto start = std::hash<std::thread::id>()(std::this_thread::get_id());
-    for (;; std::this_thread::yield())
+    const auto start = Atomics::this_thread();
+    for (;; Atomics::yield())
       for (std::size_t i = 0; i < slots; ++i) {
         Slot& slot = slots_[(start + i) % slots];
         if (!slot.taken.load(std::memory_order_relaxed) && !slot.taken.exchange(true, std::memory_order_acquire)) return slot;
@@ -72,7 +74,7 @@ class Published {
   }
 
   mutable std::array<Slot, slots> slots_;
-  std::atomic<T*> now_{nullptr};
+  Atomic<T*> now_{nullptr};
   std::shared_ptr<T> owner_;                            // of what now_ points to; set()'s
   std::array<std::shared_ptr<T>, slots + 1> replaced_;  // and perhaps named by a slot; set()'s
   std::size_t count_ = 0;

@@ -1,6 +1,7 @@
 // fingerprint -> rows of the memtable, newest first: an insert-only hash table that is read without locks while it grows.
 #pragma once
 
+#include <quiver/core/atomics.hpp>
 #include <quiver/core/types.hpp>
 #include <quiver/segment/stable_rows.hpp>
 
@@ -12,10 +13,12 @@ namespace quiver::detail {
 
 /// Open addressing with linear probing; a slot is one atomic word {upper half of the fingerprint, newest row + 1}, and from each row a chain leads to the
 /// one before it under the same fingerprint, so that a key which is written often takes one slot. Growing builds a new table and swaps one pointer; earlier
-/// tables live until the KeyTable dies, so that a reader may finish in them. One writer, any number of readers.
-class KeyTable {
+/// tables live until the whole dies, so that a reader may finish in them. One writer, any number of readers.
+template <class Atomics>
+class BasicKeyTable {
  public:
-  KeyTable() { grow(1024); }
+  /// REQUIRES: capacity is a power of two.
+  explicit BasicKeyTable(std::uint64_t capacity = 1024) { grow(capacity); }
 
   /// The newest row for which `matches(row)` is true among those entered under `fingerprint`; none: ~0.
   template <class Matches>
@@ -50,10 +53,13 @@ class KeyTable {
   }
 
  private:
+  template <class V>
+  using Atomic = typename Atomics::template Atomic<V>;
+
   struct Table {
-    explicit Table(std::uint64_t capacity) : mask(capacity - 1), slots(std::make_unique<std::atomic<std::uint64_t>[]>(capacity)) {}
+    explicit Table(std::uint64_t capacity) : mask(capacity - 1), slots(std::make_unique<Atomic<std::uint64_t>[]>(capacity)) {}
     std::uint64_t mask;
-    std::unique_ptr<std::atomic<std::uint64_t>[]> slots;
+    std::unique_ptr<Atomic<std::uint64_t>[]> slots;
   };
 
   template <class Matches>
@@ -86,11 +92,12 @@ class KeyTable {
     current_.store(tables_.back().get(), std::memory_order_release);
   }
 
-  std::atomic<Table*> current_{nullptr};
+  Atomic<Table*> current_{nullptr};
   std::vector<std::unique_ptr<Table>> tables_;
-  std::vector<std::uint64_t> fingerprints_;       // by row; the writer's alone
-  StableRows<std::atomic<std::uint32_t>> older_;  // by row: the row before it under its fingerprint, + 1; 0: none
-  std::atomic<std::uint64_t> truncations_{0};
+  std::vector<std::uint64_t> fingerprints_;  // by row; the writer's alone
+  StableRows<Atomic<std::uint32_t>> older_;  // by row: the row before it under its fingerprint, + 1; 0: none
+  Atomic<std::uint64_t> truncations_{0};
 };
+using KeyTable = BasicKeyTable<StdAtomics>;
 
 }  // namespace quiver::detail
