@@ -250,7 +250,7 @@ class Collection {
     out.version = all.back().number;
     out.versions = all.size();
     out.memtable_documents = now->rows().memtable_rows();
-    out.resident = now->rows().memtable_bytes();
+    out.resident = now->rows().memtable_bytes() + detail::bytes_in_memory(now->version());
     for (const auto& segment : manifest.segments)
       for (const auto& block : segment.blocks)
         (block.type == detail::BlockType::scalar ? out.bytes.scalar : out.bytes.vector_index) += block.file.identity.length;
@@ -309,7 +309,7 @@ class Collection {
   std::size_t erase_all(const Keys& keys, const WriteOptions& options) {
     return state().write(options, 0, [&](auto& batch) {
       std::size_t erased = 0;
-      for (const auto& key : keys) erased += batch.erase(Name(key).view()) ? 1 : 0;
+      for (const auto& key : keys) erased += std::size_t{batch.erase(Name(key).view())};
       return erased;
     });
   }

@@ -98,10 +98,10 @@ struct Stats {
   std::uint64_t version = 0;
   std::uint64_t versions = 0;
   std::uint64_t memtable_documents = 0;  ///< not flushed yet
-  std::uint64_t resident = 0;            ///< bytes of documents held in memory until the next flush
+  std::uint64_t resident = 0;            ///< bytes held in memory: documents that are not flushed, and what the policy keeps of the files besides mappings
   struct {
     std::uint64_t scalar = 0, scalar_index = 0, vector_index = 0, vector_quant = 0, ids = 0, deletes = 0, wal = 0, manifests = 0, total = 0;
-  } bytes = {};  ///< of files, by kind
+  } bytes = {};  ///< of the files that this moment is made of, by kind; of logs and manifests all that are there
 };
 
 /// One thing that is wrong.

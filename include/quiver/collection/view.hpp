@@ -8,6 +8,7 @@
 #include <quiver/segment/rows.hpp>
 
 #include <algorithm>
+#include <concepts>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -27,6 +28,22 @@ struct OpenVersion {
   std::vector<std::shared_ptr<const Run>> runs;  // oldest first
   DeleteSet deletes;
 };
+
+/// What the readers of a version's files say that they keep in memory; a policy's reader without `resident()` keeps nothing there that counts.
+template <StoragePolicy P>
+[[nodiscard]] std::uint64_t bytes_in_memory(const OpenVersion<P>& version) noexcept {
+  std::uint64_t sum = 0;
+  if constexpr (requires(const typename P::Reader& reader) {
+                  { reader.resident() } noexcept -> std::same_as<std::uint64_t>;
+                }) {
+    for (const auto& part : version.parts) {
+      sum += part->scalars().reader().resident();
+      for (std::size_t i = 0; i < part->vector_fields(); ++i) sum += part->vectors(i).block().reader().resident();
+    }
+    for (const auto& run : version.runs) sum += run->block().reader().resident();
+  }
+  return sum;
+}
 
 /// The blocks of a segment, cut into flushes. The manifest's codec has shown that their order and number fit the schema.
 [[nodiscard]] inline std::vector<PartFiles> part_files(const Schema& schema, const SegmentRef& segment) {

@@ -36,6 +36,7 @@ struct BasicFileReadPolicy {
   class Reader {
    public:
     [[nodiscard]] std::uint64_t size() const noexcept { return file_->size; }
+    [[nodiscard]] std::uint64_t resident() const noexcept { return file_->footer().size(); }
     [[nodiscard]] const std::filesystem::path& path() const noexcept { return file_->path; }
     /// Aligned to 64 wherever `offset` is.
     [[nodiscard]] ByteSpan view(ReadScope& scope, std::uint64_t offset, std::size_t length) const {

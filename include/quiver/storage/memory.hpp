@@ -28,6 +28,7 @@ struct BasicMemoryPolicy {
    public:
     explicit Reader(std::shared_ptr<const detail::MemoryFile> file) noexcept : file_(std::move(file)), data_(file_->memory.data()) {}
     [[nodiscard]] std::uint64_t size() const noexcept { return file_->size; }
+    [[nodiscard]] std::uint64_t resident() const noexcept { return file_->size; }
     [[nodiscard]] const std::filesystem::path& path() const noexcept { return file_->path; }
     [[nodiscard]] const std::byte* data() const noexcept { return data_; }
     [[nodiscard]] ByteSpan view(ReadScope&, std::uint64_t offset, std::size_t length) const noexcept { return {data_ + offset, length}; }
