@@ -61,7 +61,10 @@ class MutantFileSystem {
   }
   static IoResult open_file(const Folder& in, const std::string& name, File& file) {
     file.path = in.path / name;
-    return Inner::open_file(in.inner, name, file.inner);
+    // The process that has not named a file yet finds it all the same: only a crash shall tell.
+    const auto& late = state().late_names;
+    const auto found = std::find_if(late.begin(), late.end(), [&](const auto& each) { return each.second == name; });
+    return Inner::open_file(in.inner, found == late.end() ? name : found->first, file.inner);
   }
   static IoResult open_lock_file(const Folder& in, const std::string& name, File& file) {
     file.path = in.path / name;

@@ -81,13 +81,25 @@ template <StoragePolicy P>
 struct Compaction {
   std::shared_ptr<const OpenVersion<P>> base;
   CompactionPlan plan;
-  DeleteSet dropped;                 // rows of the base that the new files do not hold any more
-  std::vector<SegmentRef> segments;  // per group; without blocks where no row was left
-  std::optional<FileRef> run;        // in the place of all runs of the base, if the plan says so; none where no row was left
+  DeleteSet dropped;                             // rows of the base that the new files do not hold any more
+  std::vector<SegmentRef> segments;              // per group; without blocks where no row was left
+  std::optional<FileRef> run;                    // in the place of all runs of the base, if the plan says so; none where no row was left
+  std::shared_ptr<const OpenVersion<P>> opened;  // the new files
 };
 
+/// Opens the new files of a compaction, published or not named yet, for the version that will name them.
+template <StoragePolicy P>
+[[nodiscard]] std::shared_ptr<const OpenVersion<P>> open_compacted(const std::shared_ptr<typename P::Store>& store, const Compaction<P>& edit) {
+  Version files;
+  files.schema = edit.base->manifest.schema;
+  for (const auto& segment : edit.segments)
+    if (!segment.blocks.empty()) files.segments.push_back(segment);
+  if (edit.run) files.id_runs.push_back(*edit.run);
+  return open_version<P>(store, std::move(files), 0, nullptr);
+}
+
 /// Writes what a plan says. Every chunk that is read is compared with its checksum first, so that damage is never copied under a new one. Memory is bounded by
-/// a group of 65,536 rows, by `text_bytes` of one text column, and by the cursors; `number(member)` gives the next number of a kind of file.
+/// a group of 65,536 rows, by options.memory for the texts of such a group, and by the cursors; `number(member)` gives the next number of a kind of file.
 template <WritableStoragePolicy P, class Number>
 class CompactionWriter {
  public:
@@ -96,7 +108,7 @@ class CompactionWriter {
         to_(to),
         base_(*to.base),
         number_(std::move(number)),
-        text_bytes_(std::max<std::uint64_t>(1 << 16, (options.memory == 0 ? std::uint64_t{256} << 20 : options.memory) / 4)),
+        text_bytes_(text_bytes_per_column(options.memory, schema())),
         ticker_(options.progress, store.path(), steps()) {}
 
   /// cancelled; corruption: an input is damaged. Either way the drafts go with this call, and nothing has happened.
@@ -115,6 +127,15 @@ class CompactionWriter {
   using Parts = typename LiveCursor<P>::Parts;
 
   [[nodiscard]] const Schema& schema() const noexcept { return base_.manifest.schema; }
+  [[nodiscard]] static std::uint64_t text_bytes_per_column(std::uint64_t memory, const Schema& schema) {
+    const auto holds_text = [](const Field& field) {
+      return field.type() == FieldType::string || field.type() == FieldType::strings || field.type() == FieldType::bytes;
+    };
+    const auto columns = 1 + std::count_if(schema.fields().begin(), schema.fields().end(), holds_text);  // the keys too
+    // Columns grow by doubling, so half of what few of them may take is left free.
+    return std::max<std::uint64_t>(1 << 16,
+                                   (memory == 0 ? std::uint64_t{256} << 20 : memory) / static_cast<std::uint64_t>(std::max<std::ptrdiff_t>(4, columns)));
+  }
   [[nodiscard]] std::uint64_t steps() const {
     std::uint64_t sum = 0;
     for (const auto& group : to_.plan.groups) sum += group.rows + group.live * (1 + schema().vectors().size());

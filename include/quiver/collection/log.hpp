@@ -129,6 +129,11 @@ class LogWriter {
   /// Bytes so far.
   [[nodiscard]] std::uint64_t size() const noexcept { return written_ + waiting_.size(); }
 
+  /// Makes room for a payload of that size: append() then asks for no memory, and cannot fail for want of it.
+  void prepare(std::size_t payload) {
+    const auto needed = waiting_.size() + static_cast<std::size_t>(wal_record_size(payload));
+    if (needed > waiting_.capacity()) waiting_.reserve(std::max(needed, 2 * waiting_.capacity()));
+  }
   /// Appends a batch as the next in sequence; one of Durability::none may wait for the next that is stronger. no_space: it was not appended, and the log
   /// goes on. io_error: nobody knows; no more writing.
   void append(ByteSpan payload, Durability durability) {

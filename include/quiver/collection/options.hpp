@@ -49,7 +49,10 @@ struct OpenOptions {
   typename P::Options storage = {};
   std::optional<std::uint64_t> at_version = {};  ///< the flushed state of that version, read-only; not retained: not_found
   std::optional<Durability> durability = {};     ///< of a write that asks for nothing else; unset: as the collection was created
-  bool background_compaction = false;            ///< a thread of this object's own compacts after a flush where that pays
+  /// A thread of this object's own compacts after a flush where that pays. Where it fails, on a full disk or at a damaged file, the collection is as it was
+  /// and is written to and read as before; stats().background_error says why until it has succeeded, which is tried again and again, after pauses of 100 ms
+  /// to 10 min. close() does not report it, as nothing is lost.
+  bool background_compaction = false;
 };
 
 /// How far a long call is.
@@ -101,7 +104,8 @@ struct Stats {
   std::uint64_t resident = 0;            ///< bytes held in memory: documents that are not flushed, and what the policy keeps of the files besides mappings
   struct {
     std::uint64_t scalar = 0, scalar_index = 0, vector_index = 0, vector_quant = 0, ids = 0, deletes = 0, wal = 0, manifests = 0, total = 0;
-  } bytes = {};  ///< of the files that this moment is made of, by kind; of logs and manifests all that are there
+  } bytes = {};                       ///< of the files that this moment is made of, by kind; of logs and manifests all that are there
+  std::string background_error = {};  ///< why this object's last compaction in the background failed; empty: it did not
 };
 
 /// One thing that is wrong.

@@ -1,19 +1,19 @@
 // What stands behind a Collection: the store, the writer's lock, the memtable, and the pointer that readers follow.
 #pragma once
 
+#include <quiver/collection/background.hpp>
 #include <quiver/collection/batch.hpp>
 #include <quiver/collection/commit.hpp>
 #include <quiver/collection/compaction.hpp>
 #include <quiver/collection/flush.hpp>
-#include <quiver/core/parallel.hpp>
 #include <quiver/core/version.hpp>
 #include <quiver/storage/process.hpp>
 
-#include <atomic>
-#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
+#include <string>
 #include <utility>
 #include <variant>
 
@@ -140,11 +140,17 @@ class CollectionState {
         auto drafts = CompactionWriter<P, decltype(number)>(*store_, edit, number, options).write();
         store_->publish(std::span(drafts));
         drafts.clear();
-        if (publish_compaction(edit)) return;
-        // Somebody rolled back meanwhile: nobody names the new files, and the next open that writes would collect them.
-        for (const auto& segment : edit.segments)
-          for (const auto& block : segment.blocks) remove_quietly(block.file.name);
-        if (edit.run) remove_quietly(edit.run->name);
+        try {
+          // Here, where nobody waits: a policy may read all of what it opens.
+          edit.opened = open_compacted<P>(store_, edit);
+          if (publish_compaction(edit)) return;
+        } catch (...) {
+          const std::lock_guard guard(write_mutex_);
+          if (!poisoned_) remove_files(edit);
+          throw;
+        }
+        // Somebody rolled back meanwhile.
+        remove_files(edit);
       }
     }
   }
@@ -171,11 +177,10 @@ class CollectionState {
       std::vector<typename P::Draft> none;
       auto log = new_log(next);
       const auto deletes = target->deletes;
-      auto version = commit(std::move(next), none, *target, deletes);
-      memtable_ = std::make_shared<Memtable>(schema_, DocId{version->manifest.next_doc_id});
-      show(std::make_shared<const View<P>>(std::move(version), memtable_));
+      std::shared_ptr<Memtable> memtable;
+      commit(std::move(next), none, *target, deletes, [&](auto version) { return empty_view(std::move(version), memtable); });
+      memtable_ = std::move(memtable);
       log_ = std::move(log);
-      poisoned_ = false;
       tidy(before->manifest);
     }
   }
@@ -193,35 +198,16 @@ class CollectionState {
     show(std::move(next));
   }
 
-  /// From now on a thread compacts after a flush where that pays. What fails there is tried again after the next flush; where it poisons the writer, the next
-  /// write says so.
+  /// From now on a thread compacts after a flush where that pays. What fails there leaves the collection as it was and is tried again after a pause.
   void compact_in_background() {
-    flushed_ = true;
-    compactor_ = Thread([this] {
-      for (;;) {
-        {
-          std::unique_lock guard(write_mutex_);
-          compactor_wakes_.wait(guard, [this] { return flushed_ || closing_; });
-          if (closing_) return;
-          flushed_ = false;
-        }
-        try {
-          compact(CompactionLimits::background(), {.progress = [this](const Progress&) { return !closing_; }});
-        } catch (const std::exception&) {
-        }
-      }
-    });
+    compactor_.start([this] { compact(CompactionLimits::background(), {.progress = [this](const Progress&) { return !compactor_.stopping(); }}); });
   }
+  [[nodiscard]] std::string background_error() const { return forked() ? std::string() : compactor_.error(); }
 
   /// Flushes, and gives up files and lock also where that fails. Closing twice is no error.
   void close() {
     if (forked()) return abandon();
-    {
-      const std::lock_guard guard(write_mutex_);
-      closing_ = true;
-    }
-    compactor_wakes_.notify_all();
-    compactor_.join();
+    compactor_.stop();
     const std::lock_guard guard(write_mutex_);
     if (!commits_.visible()) return;
     try {
@@ -279,6 +265,7 @@ class CollectionState {
     auto next = batch.view(tip_->version_pointer(), memtable_);
     if constexpr (WritableStoragePolicy<P>) {
       if (log_) {
+        log_->prepare(record_.bytes().size());
         poisoned_ = true;
         try {
           log_->append(record_.bytes(), durability);
@@ -306,11 +293,13 @@ class CollectionState {
       auto log = std::make_unique<LogWriter<P>>(*store_, manifest.store_id, manifest.log.number + 1, manifest.last_sequence + 1);
       auto next = continued(manifest, log->ref());
       numbers_.give(next);
-      poisoned_ = true;
-      const auto bytes = publish_manifest<P>(*store_, next);
-      show(tip_->with(open_version<P>(store_, std::move(next), bytes, before.get())));
+      const auto bytes = encode_version(next);
+      auto draft = store_->create(manifest_name(next.number));
+      draft.append(bytes);
+      auto view = tip_->with(open_version<P>(store_, std::move(next), bytes.size(), before.get()));
+      publish(std::move(draft));
+      show(std::move(view));
       log_ = std::move(log);
-      poisoned_ = false;
     }
   }
 
@@ -339,16 +328,14 @@ class CollectionState {
       }();
       auto log = new_log(next);
       const auto deletes = now.deletes();
-      auto version = commit(std::move(next), drafts, *before, deletes);
-      memtable_ = std::make_shared<Memtable>(schema_, DocId{version->manifest.next_doc_id});
-      show(std::make_shared<const View<P>>(std::move(version), memtable_));
+      std::shared_ptr<Memtable> memtable;
+      commit(std::move(next), drafts, *before, deletes, [&](auto version) { return empty_view(std::move(version), memtable); });
+      memtable_ = std::move(memtable);
       log_ = std::move(log);
-      poisoned_ = false;
       tidy(before->manifest);
       // The version before this one keeps its log: repair can open it.
       for (; logged() && oldest_log_ < before->manifest.log.number; ++oldest_log_) remove_quietly(log_name(oldest_log_));
-      flushed_ = true;
-      compactor_wakes_.notify_all();
+      compactor_.wake();
     }
   }
   /// False: what was merged is not there any more.
@@ -370,9 +357,8 @@ class CollectionState {
       if (!deletes.empty()) next.deletes = draft_deletes<P>(*store_, drafts, deletes, before->manifest.deletes.count - edit.dropped.size(), next);
       numbers_ = NextNumbers::of(next);
     }
-    auto version = commit(std::move(next), drafts, *before, deletes);
-    show(tip_->without(edit.dropped, std::move(version)));
-    poisoned_ = false;
+    const auto make_view = [&](auto version) { return tip_->without(edit.dropped, std::move(version)); };
+    commit(std::move(next), drafts, *before, deletes, make_view, edit.opened.get());
     tidy(before->manifest);
     return true;
   }
@@ -384,18 +370,57 @@ class CollectionState {
     next.log = log->ref();
     return log;
   }
-  /// Makes drafts and manifest durable and visible, and opens them, taking over what `before` has open. From its first sync on, until the caller has shown it
-  /// and says otherwise, the writer is poisoned: this object would no longer show what is on disk.
-  template <class Drafts>
-  [[nodiscard]] std::shared_ptr<const OpenVersion<P>> commit(Version next, Drafts& drafts, const OpenVersion<P>& before, const DeleteSet& deletes) {
+  /// What shows a version with nothing behind it.
+  [[nodiscard]] ViewPointer empty_view(std::shared_ptr<const OpenVersion<P>> version, std::shared_ptr<Memtable>& memtable) const {
+    memtable = std::make_shared<Memtable>(schema_, DocId{version->manifest.next_doc_id});
+    return std::make_shared<const View<P>>(std::move(version), memtable);
+  }
+  /// Makes drafts and manifest durable and visible, and shows the new version by what make_view(version) gives. All is opened and made before the manifest is
+  /// visible, so that nothing can fail behind it; what fails before it leaves everything as it was. What `before` and `other` have open is taken over.
+  template <class Drafts, class MakeView>
+  void commit(Version next, Drafts& drafts, const OpenVersion<P>& before, const DeleteSet& deletes, MakeView&& make_view,
+              const OpenVersion<P>* other = nullptr) {
     const auto bytes = encode_version(next);
     auto manifest = store_->create(manifest_name(next.number));
     manifest.append(bytes);
-    poisoned_ = true;
     if (!drafts.empty()) store_->publish(std::span(drafts));
     drafts.clear();
-    store_->publish(std::move(manifest));
-    return open_version<P>(store_, std::move(next), bytes.size(), &before, &deletes);
+    try {
+      auto view = make_view(open_version<P>(store_, Version(next), bytes.size(), &before, &deletes, other));
+      publish(std::move(manifest));
+      show(std::move(view));
+    } catch (...) {
+      if (!poisoned_) remove_new_files(next, before.manifest);
+      throw;
+    }
+  }
+  /// Makes a manifest the newest. The writer is poisoned where nobody knows whether it is: this object would no longer show what is on disk.
+  template <class Draft>
+  void publish(Draft manifest) {
+    poisoned_ = true;
+    try {
+      store_->publish(std::move(manifest));
+    } catch (const Error& e) {
+      poisoned_ = e.code() != Errc::no_space;
+      throw;
+    }
+    poisoned_ = false;
+  }
+  /// Of a version that was not published: nobody names them, and the room may be needed. The next open that writes would collect them.
+  void remove_new_files(const Version& next, const Version& before) noexcept {
+    try {
+      std::set<std::string> theirs, others;
+      add_names(next, theirs);
+      add_names(before, others);
+      for (const auto& name : theirs)
+        if (!others.contains(name)) remove_quietly(name);
+    } catch (...) {
+    }
+  }
+  void remove_files(const Compaction<P>& edit) noexcept {
+    for (const auto& segment : edit.segments)
+      for (const auto& block : segment.blocks) remove_quietly(block.file.name);
+    if (edit.run) remove_quietly(edit.run->name);
   }
   /// After a new version: what is retained no longer is removed.
   void tidy(const Version& before) noexcept {
@@ -449,10 +474,7 @@ class CollectionState {
   CommitQueue<P> commits_;
   WalBatch record_;
   std::uint64_t oldest_log_;
-  std::condition_variable compactor_wakes_;
-  bool flushed_ = false;  // since the compactor looked
-  std::atomic<bool> closing_{false};
-  Thread compactor_;
+  Background compactor_;
   std::int64_t process_ = process_id();
 };
 

@@ -27,6 +27,16 @@ struct OpenVersion {
   typename Rows<P>::Parts parts;                 // of all segments, in doc-id order
   std::vector<std::shared_ptr<const Run>> runs;  // oldest first
   DeleteSet deletes;
+
+  /// Null where it has no such thing open.
+  [[nodiscard]] typename Rows<P>::Parts::value_type part(FileId id) const {
+    const auto found = std::find_if(parts.begin(), parts.end(), [&](const auto& each) { return each->id() == id; });
+    return found == parts.end() ? nullptr : *found;
+  }
+  [[nodiscard]] std::shared_ptr<const Run> run(const FileRef& file) const {
+    const auto found = std::find(manifest.id_runs.begin(), manifest.id_runs.end(), file);
+    return found == manifest.id_runs.end() ? nullptr : runs[static_cast<std::size_t>(found - manifest.id_runs.begin())];
+  }
 };
 
 /// What the readers of a version's files say that they keep in memory; a policy's reader without `resident()` keeps nothing there that counts.
@@ -58,10 +68,11 @@ template <StoragePolicy P>
   return out;
 }
 
-/// Opens what `manifest` names, taking over from `before` what it has open already, and `deletes` where the caller knows what their file holds.
+/// Opens what `manifest` names, taking over from `before` and `other` what they have open already, and `deletes` where the caller knows what their file holds.
 template <StoragePolicy P>
 [[nodiscard]] std::shared_ptr<const OpenVersion<P>> open_version(std::shared_ptr<typename P::Store> store, Version manifest, std::uint64_t manifest_bytes,
-                                                                 const OpenVersion<P>* before, const DeleteSet* deletes = nullptr) {
+                                                                 const OpenVersion<P>* before, const DeleteSet* deletes = nullptr,
+                                                                 const OpenVersion<P>* other = nullptr) {
   auto out = std::make_shared<OpenVersion<P>>();
   out->manifest_bytes = manifest_bytes;
   auto known = before == nullptr ? typename Rows<P>::Parts() : before->parts;
@@ -69,23 +80,23 @@ template <StoragePolicy P>
     for (const auto& files : part_files(manifest.schema, segment)) {
       // In the same order as before, but for those that a compaction has put in the place of others.
       const auto same = std::find_if(known.begin(), known.end(), [&](const auto& part) { return part->id() == files.scalar.identity.id; });
-      if (same == known.end()) {
-        out->parts.push_back(std::make_shared<const Part<P>>(*store, manifest.schema, files));
-      } else {
+      if (same != known.end()) {
         out->parts.push_back(std::move(*same));
         known.erase(known.begin(), same + 1);
+        continue;
       }
+      auto part = other == nullptr ? nullptr : other->part(files.scalar.identity.id);
+      out->parts.push_back(part ? std::move(part) : std::make_shared<const Part<P>>(*store, manifest.schema, files));
     }
   }
   for (const auto& file : manifest.id_runs) {
-    const auto* const runs = before == nullptr ? nullptr : &before->manifest.id_runs;
-    if (const auto same = runs == nullptr ? std::size_t{0} : static_cast<std::size_t>(std::find(runs->begin(), runs->end(), file) - runs->begin());
-        runs != nullptr && same < runs->size()) {
-      out->runs.push_back(before->runs[same]);
-      continue;
+    auto run = before == nullptr ? nullptr : before->run(file);
+    if (!run && other != nullptr) run = other->run(file);
+    if (!run) {
+      auto scope = store->read_scope();
+      run = std::make_shared<const IdRun<typename P::Reader>>(open_named_file<P>(*store, file), scope, file.identity);
     }
-    auto scope = store->read_scope();
-    out->runs.push_back(std::make_shared<const IdRun<typename P::Reader>>(open_named_file<P>(*store, file), scope, file.identity));
+    out->runs.push_back(std::move(run));
   }
   if (deletes != nullptr) {
     out->deletes = *deletes;

@@ -5,6 +5,7 @@
 #include <quiver/storage/policy.hpp>
 
 #include <atomic>
+#include <cerrno>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -43,7 +44,7 @@ struct OpenedFile {
 
 /// One store's folder, shared by its Store, drafts and readers. Reading is safe from any thread; one thread writes at a time.
 /// After a failed sync, or a record of a log that was written in part, nobody knows what is on the disk: the directory is poisoned, and all later writing is
-/// Errc::io_error until it is opened anew.
+/// Errc::io_error until it is opened anew. Only a draft that finds no room in its sync spoils nothing but itself.
 template <FileSystem FS>
 class Directory : public std::enable_shared_from_this<Directory<FS>> {
  public:
@@ -123,7 +124,8 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
   /// directory_link.hpp defines it.
   [[nodiscard]] std::optional<Draft> link_draft(std::string_view name, const Directory& from, const FileIdentity& identity);
   /// Makes the drafts durable, all of them, then visible, then their names durable. Either all are published or, on an error before the last
-  /// step, none. already_exists: a file of that name is there; it is left alone. io_error after a failed sync, for good.
+  /// step, none. already_exists: a file of that name is there; it is left alone. no_space: none is published, and writing may go on. io_error after a failed
+  /// sync, for good.
   void publish(std::span<Draft> drafts) {
     publish(drafts, [](Draft& draft) -> Draft& { return draft; });
   }
@@ -134,7 +136,12 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     for (auto& each : drafts) get(each).check_publishable(*this);
     for (auto& each : drafts) {
       auto& draft = get(each);
-      sync("sync", draft.path(), [&] { return FS::sync_file(draft.file_, SyncSite::draft_data); });
+      const auto result = uninterrupted([&] { return FS::sync_file(draft.file_, SyncSite::draft_data); });
+      if (result) continue;
+      // It is nobody's yet and is never synced again.
+      draft.broken_ = true;
+      if (result.error != ENOSPC && result.error != EDQUOT) poison();
+      fail_io(Access::writing, result.error, "sync", draft.path());
     }
     std::size_t renamed = 0;
     try {
