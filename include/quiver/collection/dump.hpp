@@ -2,6 +2,7 @@
 #pragma once
 
 #include <quiver/collection/dump_schema.hpp>
+#include <quiver/collection/loading_folder.hpp>
 #include <quiver/collection/scan.hpp>
 #include <quiver/formats/json_document.hpp>
 #include <quiver/formats/npy.hpp>
@@ -201,49 +202,6 @@ class DumpLoader {
   std::vector<DumpReader<FS>> vectors_;
 };
 
-/// The folder beside `path` that a collection is built in until it is whole; removed by the destructor with all in it unless published. One thread.
-class LoadingFolder {
- public:
-  /// already_exists: something is at `path`, or in the place where it is built. REQUIRES: a path.
-  explicit LoadingFolder(const std::filesystem::path& path) : path_(path.has_filename() ? path : path.parent_path()), building_(path_) {
-    building_ += ".loading";
-    std::error_code error;
-    if (std::filesystem::exists(path_, error) && !std::filesystem::is_empty(path_, error))
-      fail(Errc::already_exists, path_, "something is here already; choose another path for the collection");
-    if (std::filesystem::exists(std::filesystem::symlink_status(building_, error)))
-      fail(Errc::already_exists, building_, "the collection would be built here; if a load was cut short and left this, remove it");
-  }
-  LoadingFolder(const LoadingFolder&) = delete;
-  LoadingFolder& operator=(const LoadingFolder&) = delete;
-  ~LoadingFolder() {
-    std::error_code ignored;
-    if (!published_) std::filesystem::remove_all(building_, ignored);
-  }
-
-  [[nodiscard]] const std::filesystem::path& building() const noexcept { return building_; }
-  /// Gives the whole its name, durably. already_exists: something came there meanwhile. REQUIRES: nobody has it open.
-  template <FileSystem FS>
-  void publish() {
-    std::error_code error;
-    if (!std::filesystem::is_directory(building_, error))
-      fail(Errc::unsupported, path_, "the policy keeps its store in no folder of this file system, where alone a load can build it");
-    std::filesystem::rename(building_, path_, error);  // replaces an empty folder, nothing else
-    if (error == std::errc::directory_not_empty || error == std::errc::file_exists || error == std::errc::not_a_directory)
-      fail(Errc::already_exists, path_, "something came here while the dump was loaded; choose another path");
-    if (error) fail_io(Access::writing, error.value(), "rename", building_);
-    published_ = true;
-    const auto parent = path_.has_parent_path() ? path_.parent_path() : std::filesystem::path(".");
-    typename FS::Folder above;
-    must(Access::reading, "open the folder above", parent, [&] { return FS::open_folder(parent, above); });
-    must(Access::writing, "sync the folder", parent, [&] { return FS::sync_folder(above, SyncSite::store_folder_entry); });
-  }
-
- private:
-  std::filesystem::path path_;
-  std::filesystem::path building_;
-  bool published_ = false;
-};
-
 /// As the dump tells, but for what `options` set.
 template <StoragePolicy P>
 [[nodiscard]] CreateOptions<P> create_options(const DumpInfo& info, const LoadOptions<P>& options) {
@@ -269,13 +227,13 @@ template <StoragePolicy P>
 template <FileSystem FS, class C>
 [[nodiscard]] C load_dump(const std::filesystem::path& folder, const std::filesystem::path& path, const LoadOptions<typename C::Policy>& options) {
   DumpLoader<FS> dump(folder);
-  LoadingFolder place(path);
+  LoadingFolder<FS> place(path);
   {
     auto made = C::create(place.building(), dump.info().schema, create_options(dump.info(), options));
     dump.run([&](std::span<const Document> batch) { made.insert(batch, {.durability = Durability::none}); });
     made.close();  // flushes
   }
-  place.publish<FS>();
+  place.publish();
   return C::open(path, {.storage = options.storage, .background_compaction = options.background_compaction});
 }
 

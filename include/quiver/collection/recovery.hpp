@@ -204,8 +204,8 @@ void collect_garbage(typename P::Store& store, const Version& newest) {
   for (const auto& file : store.list()) {
     const auto number = parse_manifest_name(file.name);
     const auto log = parse_log_name(file.name);
-    const bool garbage = (log && !logs.contains(*log)) || is_temporary_name(file.name) || (number && !kept.contains(*number)) ||
-                         (is_data_file_name(file.name) && !named.contains(file.name));
+    const bool garbage = (log && !logs.contains(*log)) || is_temporary_name(file.name) || file.name == loading_mark_name ||
+                         (number && !kept.contains(*number)) || (is_data_file_name(file.name) && !named.contains(file.name));
     if (garbage) store.remove(file.name);
   }
 }

@@ -107,6 +107,9 @@ struct BlockName {
 [[nodiscard]] inline bool is_data_file_name(std::string_view name) noexcept {
   return parse_block_name(name) || parse_run_name(name) || parse_deletes_name(name);
 }
+/// Of a file that marks the folder in which a load builds a collection. It ends as drafts do, so that create() lets it stand.
+inline constexpr std::string_view loading_mark_name = "LOADING.tmp";
+
 /// True for the names that a draft of one of our files bears before it is published. A log is never a draft.
 [[nodiscard]] inline bool is_temporary_name(std::string_view name) noexcept {
   constexpr std::string_view ending = ".tmp";
@@ -114,9 +117,10 @@ struct BlockName {
   name.remove_suffix(ending.size());
   return is_data_file_name(name) || parse_manifest_name(name);
 }
-/// True for every name that a collection gives a file: manifests, blocks, id runs, deletes, their temporary names, logs, and LOCK.
+/// True for every name that a collection gives a file: manifests, blocks, id runs, deletes, their temporary names, logs, LOCK, and the mark of a load.
 [[nodiscard]] inline bool is_own_name(std::string_view name) noexcept {
-  return name == "LOCK" || is_data_file_name(name) || parse_manifest_name(name).has_value() || parse_log_name(name).has_value() || is_temporary_name(name);
+  return name == "LOCK" || name == loading_mark_name || is_data_file_name(name) || parse_manifest_name(name).has_value() || parse_log_name(name).has_value() ||
+         is_temporary_name(name);
 }
 
 }  // namespace quiver::detail
