@@ -26,7 +26,7 @@ namespace quiver::detail {
   std::uint64_t newest = next.continues ? 0 : 1;
   for (auto version = all.rbegin(); version != all.rend(); ++version) {
     if (!version->continues) ++newest;
-    const bool young = next.retain_age_seconds > 0 && next.time - version->time < next.retain_age_seconds * 1'000'000;
+    const bool young = next.retain_age_seconds > 0 && (next.time - version->time) / 1'000'000 < next.retain_age_seconds;
     if (version == all.rbegin() || (!version->continues && (newest <= next.retain_versions || young)) || version->number == keep) kept.push_back(*version);
   }
   std::reverse(kept.begin(), kept.end());

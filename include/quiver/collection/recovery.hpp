@@ -71,16 +71,28 @@ void require_no_orphans(const typename P::Store& store) {
   }
 }
 
+/// settled_manifest_numbers(), empty only where there is no collection: files without a manifest are judged once no manifest came meanwhile.
+template <StoragePolicy P>
+[[nodiscard]] std::vector<std::uint64_t> found_manifest_numbers(const typename P::Store& store) {
+  for (;;) {
+    auto numbers = settled_manifest_numbers<P>(store);
+    if (!numbers.empty()) return numbers;
+    try {
+      require_no_orphans<P>(store);
+      return numbers;
+    } catch (const Error&) {
+      if (manifest_numbers<P>(store).empty()) throw;
+    }
+  }
+}
+
 /// The newest version, opened, and what then(version) makes of it: `before` itself where it still is the newest, and else its open files are taken over.
 /// not_found: there is no collection. While a writer of another process prunes, all of it starts again.
 template <StoragePolicy P, class Then>
 [[nodiscard]] auto open_newest(const std::shared_ptr<typename P::Store>& store, const std::shared_ptr<const OpenVersion<P>>& before, Then&& then) {
   for (std::uint64_t last = 0;;) {
-    const auto numbers = settled_manifest_numbers<P>(*store);
-    if (numbers.empty()) {
-      require_no_orphans<P>(*store);
-      fail(Errc::not_found, store->path(), "there is no collection here; create one first");
-    }
+    const auto numbers = found_manifest_numbers<P>(*store);
+    if (numbers.empty()) fail(Errc::not_found, store->path(), "there is no collection here; create one first");
     const auto newest = numbers.back();
     try {
       if (before && before->manifest.number == newest) return then(before);
@@ -161,18 +173,28 @@ template <StoragePolicy P>
   });
 }
 
-/// Version `number`, if the newest manifest keeps it.
+/// Version `number`, if the newest manifest keeps it. not_found: it does not, or a writer of another process removed it meanwhile.
 template <StoragePolicy P>
 [[nodiscard]] std::shared_ptr<const OpenVersion<P>> open_at(const std::shared_ptr<typename P::Store>& store, std::uint64_t number) {
-  const auto newest = open_newest<P>(store);
+  const auto newest_that_keeps_it = [&] {
+    auto newest = open_newest<P>(store);
+    const auto& kept = newest->manifest.retained;
+    if (newest->manifest.number != number && std::none_of(kept.begin(), kept.end(), [&](const auto& v) { return v.number == number; }))
+      fail(Errc::not_found, store->path(), "version " + std::to_string(number) + " is not retained; versions() lists those that are");
+    return newest;
+  };
+  const auto newest = newest_that_keeps_it();
   if (newest->manifest.number == number) return newest;
-  const auto& kept = newest->manifest.retained;
-  if (std::none_of(kept.begin(), kept.end(), [&](const auto& v) { return v.number == number; }))
-    fail(Errc::not_found, store->path(), "version " + std::to_string(number) + " is not retained; versions() lists those that are");
-  auto manifest = read_manifest<P>(*store, number);
-  if (manifest.version.store_id != newest->manifest.store_id)
-    fail(Errc::corruption, store->path() / manifest_name(number), "this manifest belongs to another collection");
-  return open_version<P>(store, std::move(manifest.version), manifest.bytes, newest.get());
+  try {
+    auto manifest = read_manifest<P>(*store, number);
+    if (manifest.version.store_id != newest->manifest.store_id)
+      fail(Errc::corruption, store->path() / manifest_name(number), "this manifest belongs to another collection");
+    return open_version<P>(store, std::move(manifest.version), manifest.bytes, newest.get());
+  } catch (const Error&) {
+    // Files are removed once no manifest lists their version: one that is listed still is damaged.
+    static_cast<void>(newest_that_keeps_it());
+    throw;
+  }
 }
 
 inline void add_names(const Version& version, std::set<std::string>& to) {

@@ -15,24 +15,55 @@ class Verifier {
  public:
   Verifier(const typename P::Store& store, VerifyLevel level) : store_(store), level_(level) {}
 
-  /// Looks at every retained version, from the newest.
+  /// Looks at every retained version, from the newest. What a writer removes meanwhile, because it keeps that version no longer, is no problem.
   [[nodiscard]] VerifyReport run() {
+    std::uint64_t first = 0;
     guarded(store_.path(), [&] {
-      const auto numbers = manifest_numbers<P>(store_);
+      const auto numbers = found_manifest_numbers<P>(store_);
       if (numbers.empty()) {
-        require_no_orphans<P>(store_);
         if (!store_.path().empty()) fail(Errc::not_found, store_.path(), "there is no collection here");
         return;
       }
-      const auto newest = check_version(numbers.back());
+      first = numbers.back();
+      const auto newest = check_version(first);
       if (!newest) return;
       for (const auto& older : newest->retained) check_version(older.number, &newest->store_id);
       if (newest->log.number != 0) check_log(*newest);
     });
+    if (first != 0 && !report_.problems.empty()) forget_pruned(first);
     return std::move(report_);
   }
 
  private:
+  /// Problems of files that no version names any more; `first` was the newest when the look at them began.
+  void forget_pruned(std::uint64_t first) {
+    for (;;) {
+      const auto numbers = settled_manifest_numbers<P>(store_);
+      if (numbers.empty() || numbers.back() == first) return;
+      const auto newest = numbers.back();
+      try {
+        const auto names = names_of(newest);
+        std::erase_if(report_.problems, [&](const Problem& problem) {
+          const auto name = problem.path.lexically_relative(store_.path()).generic_string();
+          const bool ours = is_data_file_name(name) || parse_manifest_name(name) || parse_log_name(name);
+          return ours && !names.contains(name);
+        });
+        return;
+      } catch (const Error&) {
+        if (manifest_numbers<P>(store_) == numbers) return;
+      }
+    }
+  }
+  [[nodiscard]] std::set<std::string> names_of(std::uint64_t newest) const {
+    const auto version = read_manifest<P>(store_, newest).version;
+    std::set<std::string> names{manifest_name(newest), log_name(version.log.number)};
+    add_names(version, names);
+    for (const auto& older : version.retained) {
+      names.insert(manifest_name(older.number));
+      add_names(read_manifest<P>(store_, older.number).version, names);
+    }
+    return names;
+  }
   template <class Check>
   void guarded(const std::filesystem::path& path, Check&& check) {
     try {

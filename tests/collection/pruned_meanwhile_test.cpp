@@ -1,0 +1,133 @@
+// What a reader meets where a writer creates, or removes what no version needs, between two steps of the reader.
+#include <quiver/collection/collection.hpp>
+
+#include "support/error_code.hpp"
+#include "support/policies.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+
+using namespace quiver;
+using namespace quiver::test;
+
+namespace pruned_meanwhile {
+namespace {
+
+/// Something happens once, before the next file whose name begins so is opened.
+struct Meanwhile {
+  std::string prefix;
+  std::function<void()> happens;
+};
+Meanwhile meanwhile;
+
+struct InterruptedFileSystem : PosixFileSystem {
+  static IoResult open_file(const Folder& in, const std::string& name, File& file) {
+    if (meanwhile.happens && name.starts_with(meanwhile.prefix)) std::exchange(meanwhile.happens, {})();
+    return PosixFileSystem::open_file(in, name, file);
+  }
+  static IoResult list(const Folder& in, std::vector<FolderEntry>& entries) {
+    const auto listed = PosixFileSystem::list(in, entries);
+    if (meanwhile.happens && meanwhile.prefix == "list") std::exchange(meanwhile.happens, {})();
+    return listed;
+  }
+};
+using Reader = Collection<BasicFileReadPolicy<InterruptedFileSystem>>;
+
+Document numbered(int i) { return Document{"k" + std::to_string(i), {{"n", i}}}; }
+Schema numbered_schema() { return Schema{Field::int32("n")}; }
+
+/// A merged version 4, and version 3 before it with files of its own, which goes with the next but one.
+Collection<MMapPolicy> two_versions(const std::filesystem::path& path) {
+  auto c = Collection<MMapPolicy>::create(path, numbered_schema());
+  for (int i = 0; i < 2; ++i) c.insert(numbered(i)), c.flush();
+  c.optimize();
+  return c;
+}
+void go_on(Collection<MMapPolicy>& c) {
+  for (int i = 2; i < 5; ++i) c.insert(numbered(i)), c.flush();
+}
+
+}  // namespace
+}  // namespace pruned_meanwhile
+
+BOOST_AUTO_TEST_SUITE(pruned_meanwhile)
+
+BOOST_AUTO_TEST_CASE(a_version_that_goes_while_it_is_opened_is_not_found) {
+  for (const std::string prefix : {"MANIFEST_00000000000003", "seg-000001", "idmap-"}) {
+    const FreshFolder folder;
+    auto c = two_versions(folder.path());
+    meanwhile = {prefix, [&] { go_on(c); }};
+    BOOST_TEST((code_of([&] { (void)Reader::open(folder.path(), {.at_version = 3}); }) == Errc::not_found), prefix);
+    BOOST_TEST(!meanwhile.happens);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_version_that_is_kept_and_lacks_a_file_is_corrupt) {
+  const FreshFolder folder;
+  auto c = two_versions(folder.path());
+  std::filesystem::remove_all(folder.path() / "seg-000001");
+  BOOST_TEST((code_of([&] { (void)Reader::open(folder.path(), {.at_version = 3}); }) == Errc::corruption));
+}
+
+BOOST_AUTO_TEST_CASE(what_goes_while_everything_is_verified_is_no_problem) {
+  for (const std::string prefix : {"MANIFEST_00000000000004", "MANIFEST_00000000000003", "seg-000001", "idmap-000001", "wal-"}) {
+    const FreshFolder folder;
+    auto c = two_versions(folder.path());
+    const auto reader = Reader::open(folder.path());
+    meanwhile = {prefix, [&] { go_on(c); }};
+    const auto report = reader.verify();
+    BOOST_TEST(report.ok(), prefix << ": " << (report.ok() ? "" : report.problems[0].what));
+    BOOST_TEST(!meanwhile.happens);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(damage_is_a_problem_also_while_versions_go) {
+  const FreshFolder folder;
+  auto c = two_versions(folder.path());
+  const auto reader = Reader::open(folder.path());
+  const std::string merged = "seg-000002";
+  BOOST_TEST_REQUIRE(std::filesystem::exists(folder.path() / merged));
+  std::filesystem::remove_all(folder.path() / merged);
+  meanwhile = {"seg-000001", [&] { go_on(c); }};
+  const auto report = reader.verify();
+  BOOST_TEST(!meanwhile.happens);
+  BOOST_TEST_REQUIRE(report.problems.size() == 1u);
+  BOOST_TEST((report.problems[0].code == Errc::corruption));
+  BOOST_TEST(report.problems[0].path.parent_path() == folder.path() / merged);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_created_while_it_is_opened_is_not_damaged) {
+  for (const bool verifies : {false, true}) {
+    const FreshFolder folder;
+    std::filesystem::create_directory(folder.path());
+    std::optional<Collection<MMapPolicy>> c;
+    int lists = 0;
+    const std::function<void()> second = [&] {
+      if (++lists < 2) return void(meanwhile = {"list", second});
+      c.emplace(Collection<MMapPolicy>::create(folder.path(), numbered_schema()));
+      c->insert(numbered(0));
+    };
+    meanwhile = {"list", second};
+    if (verifies) {
+      const auto store = BasicFileReadPolicy<InterruptedFileSystem>::open_store(folder.path(), {}, OpenMode::read_only);
+      BOOST_TEST(detail::Verifier<BasicFileReadPolicy<InterruptedFileSystem>>(store, VerifyLevel::full).run().ok());
+    } else {
+      BOOST_TEST(Reader::open(folder.path()).count() == 1u);
+    }
+    BOOST_TEST(c.has_value());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(versions_are_kept_for_ever_where_that_is_asked_for) {
+  const FreshFolder folder;
+  auto c = Collection<MMapPolicy>::create(folder.path(), numbered_schema(), {.retain = {.versions = 1, .age = std::chrono::seconds::max()}});
+  for (int i = 0; i < 5; ++i) c.insert(numbered(i)), c.flush();
+  BOOST_TEST(c.versions().size() == 6u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
