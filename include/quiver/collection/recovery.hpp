@@ -100,7 +100,8 @@ template <StoragePolicy P, class Then>
       return then(open_version<P>(store, std::move(manifest.version), manifest.bytes, before.get()));
     } catch (const Error&) {
       // Only a manifest that grew old meanwhile excuses a missing file; the same number twice is the store's own fault.
-      if (newest == last || manifest_numbers<P>(*store).back() == newest) throw;
+      const auto now = manifest_numbers<P>(*store);
+      if (newest == last || now.empty() || now.back() == newest) throw;
       last = newest;
     }
   }
