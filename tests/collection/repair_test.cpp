@@ -176,6 +176,42 @@ BOOST_AUTO_TEST_CASE(a_damaged_newest_manifest_costs_nothing_where_the_logs_are_
     }
 }
 
+BOOST_AUTO_TEST_CASE(a_newest_manifest_that_is_gone_is_missed_and_costs_nothing_where_the_logs_are_whole) {
+  const Killed store;
+  fs::remove(store.path(detail::manifest_name(store.newest())));
+  const auto before = read_store(store.path());
+  BOOST_TEST((code_of([&] { (void)Collection<MMapPolicy>::open(store.path()); }) == Errc::corruption));
+  BOOST_TEST((code_of([&] { (void)Collection<MMapReadPolicy>::open(store.path()); }) == Errc::corruption));
+  BOOST_TEST(!verify(store.path()).ok());
+  BOOST_TEST((read_store(store.path()) == before));
+  const auto report = repaired(store.path());
+  BOOST_TEST(report.documents_lost == 0u, text(report));
+  BOOST_TEST(shown(store.path()) == store.content());
+}
+
+BOOST_AUTO_TEST_CASE(what_is_left_after_a_block_is_lost_is_merged_and_counted_rightly) {
+  const FreshFolder folder;
+  {
+    auto c = Collection<MMapPolicy>::create(folder.path(), tiny_schema(), {.durability = Durability::buffered});
+    for (int i = 0; i < 3; ++i) {
+      insert(c, i * 10, i * 10 + 10);
+      c.flush();
+    }
+    c.erase({"k3", "k11", "k12", "k13", "k25"});
+  }
+  fs::remove(folder.path() / names_with(folder.path(), "seg-")[2]);
+  const auto report = repaired(folder.path(), 30);
+  BOOST_TEST(report.documents_lost == 7u, text(report));
+  auto c = Collection<MMapPolicy>::open(folder.path());
+  c.optimize();
+  BOOST_TEST(c.count() == 18u);
+  BOOST_TEST(c.stats().deleted == 0u);
+  BOOST_TEST(c.verify().ok());
+  insert(c, 10, 20);
+  c.flush();
+  BOOST_TEST(c.count() == 28u);
+}
+
 // An open that found records copies them into a log of its own, under a version that continues the one before.
 BOOST_AUTO_TEST_CASE(a_damaged_manifest_of_a_writer_that_took_over_costs_nothing) {
   for (const bool writes : {false, true}) {

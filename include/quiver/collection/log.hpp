@@ -90,6 +90,42 @@ template <StoragePolicy P>
   }
 }
 
+/// True if there is a log behind that of `newest` and batches were appended to it: a writer does that, behind the mark that every log begins with, once the
+/// manifest that names the log is durable. So that manifest was there and is gone.
+template <StoragePolicy P>
+[[nodiscard]] bool later_log_in_use(const typename P::Store& store, const Version& newest) {
+  const auto name = log_name(newest.log.number + 1);
+  Bytes file;
+  WalHeader header;
+  try {
+    const auto reader = store.read_log(name);
+    file.resize(static_cast<std::size_t>(reader.size()));
+    reader.read(0, file);
+    header = decode_wal_header(file, store.path() / name);
+  } catch (const Error& e) {
+    // Not there, or cut short while it was made.
+    if (e.code() == Errc::not_found || e.code() == Errc::corruption) return false;
+    throw;
+  }
+  if (header.store != newest.store_id) return false;
+  bool marked = false;
+  for (std::uint64_t at = wal_header_size; const auto record = wal_record_at(file, header.id, at);) {
+    if (!record->mark && !wal_payload_at(file, header.id, at, record->length)) return false;
+    if (!record->mark && marked) return true;
+    marked = marked || record->mark;
+    at += record->mark ? wal_mark_size : wal_record_size(record->length);
+  }
+  return false;
+}
+
+template <StoragePolicy P>
+void require_newest(const typename P::Store& store, const Version& newest) {
+  if (later_log_in_use<P>(store, newest))
+    fail(Errc::corruption, store.path() / log_name(newest.log.number + 1),
+         "this log was written to behind version " + std::to_string(newest.number) +
+             ", so there was a newer manifest, and it is gone; restore it from a backup, or let repair() say what can be had without it");
+}
+
 /// Appends the rows of a log to `memtable`, and returns what it deletes, each once: documents that alive(id) tells to be there and not deleted yet. On an
 /// error some of the rows are there.
 template <std::predicate<DocId> Alive>

@@ -133,6 +133,7 @@ struct Recovered {
   void read_on(const LogPlace* known) {
     const auto& manifest = version->manifest;
     if (manifest.log.number == 0) return;
+    require_newest<P>(*version->store, manifest);
     log = read_log<P>(*version->store, manifest, known);
     const Rows<P> rows(version->parts, nullptr, {}, {}, 0);
     auto scope = std::as_const(*version->store).read_scope();

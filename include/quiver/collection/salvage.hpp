@@ -103,15 +103,17 @@ class Salvage {
       if (auto version = manifest(*number)) add(std::move(*version));
     if (saved_.empty() || blocked_) return;
     const auto newest = saved_.front().version;
-    newest_read_ = all_read_ = newest.number == numbers.back();
+    const bool gone = newest.number == numbers.back() && newest.log.number != 0 && later_log_in_use<P>(store_, newest);
+    newest_read_ = all_read_ = newest.number == numbers.back() && !gone;
     if (!newest.writable()) {
       blocked_ = true;
       return problem(Errc::version_mismatch, store_.path(), "a newer quiver wrote this collection; repair it with that one");
     }
     if (!newest_read_)
-      problem(Errc::corruption, store_.path() / manifest_name(numbers.back()),
-              "the newest manifest is damaged; what it changed besides documents (a schema, a rollback) is not known, version " +
-                  std::to_string(newest.number) + " and the logs behind it are");
+      problem(Errc::corruption, store_.path() / manifest_name(gone ? newest.number + 1 : numbers.back()),
+              "the newest manifest is " + std::string(gone ? "gone" : "damaged") +
+                  "; what it changed besides documents (a schema, a rollback) is not known, version " + std::to_string(newest.number) +
+                  " and the logs behind it are");
     for (auto older = newest.retained.rbegin(); older != newest.retained.rend(); ++older) {
       // One that the lost manifest had pruned is not missed.
       if (!newest_read_ && !std::binary_search(numbers.begin(), numbers.end(), older->number)) continue;
@@ -339,11 +341,12 @@ class Salvage {
       }
     const Rows<P> flushed(parts, nullptr, {}, {}, 0);
     auto scope = store_.read_scope();
-    auto deleted = version.deletes.count;
-    if (!gone.empty()) {
-      deleted = 0;
-      for (std::uint64_t row = 0; row < flushed.size(); ++row, scope.renew()) deleted += base.deletes.contains(flushed.doc_id(scope, row)) ? 1 : 0;
-    }
+    // Deletes of rows that no block holds any more go with them: what merges counts them by ranges of ids.
+    const auto deletes = gone.empty() ? base.deletes : base.deletes.filtered([&](DocId id) {
+      scope.renew();
+      return flushed.find(scope, id).has_value();
+    });
+    const auto deleted = gone.empty() ? version.deletes.count : deletes.size();
     // Those that are deleted in parts that are gone are not lost.
     dropped -= std::min(dropped, version.deletes.count - deleted);
     for (const auto& [first, last] : gone)
@@ -360,7 +363,7 @@ class Salvage {
     plan.reached = reach.last;
     plan.lost = dropped + behind(reach.last, version.schema);
     const auto mark = memtable->mark();
-    plan.rows = std::make_shared<const Rows<P>>(std::move(parts), std::move(memtable), mark, base.deletes.with(erased), deleted + erased.size());
+    plan.rows = std::make_shared<const Rows<P>>(std::move(parts), std::move(memtable), mark, deletes.with(erased), deleted + erased.size());
     return plan;
   }
   /// Documents of the batches behind `sequence`; of one that cannot be read, one.

@@ -96,6 +96,10 @@ class Verifier {
       Memtable rows(version.schema, DocId{version.next_doc_id});
       (void)replay(log, rows, version, path, [](DocId) { return true; });
     });
+    guarded(path, [&] {
+      // Beside a writer there may be a newer one by now.
+      if (later_log_in_use<P>(store_, version) && manifest_numbers<P>(store_).back() == version.number) require_newest<P>(store_, version);
+    });
   }
   void check_files(const Version& version) {
     std::vector<std::shared_ptr<const Part<P>>> parts;
