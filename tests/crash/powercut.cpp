@@ -1,6 +1,7 @@
 // Real power cuts: a child writes into a collection on ext4 or XFS, the file system is cut off from its disk at a random moment, and what is left is compared
 // with what the child was told.
 
+#include "crash/concurrent_writers.hpp"
 #include "crash/loop_disk.hpp"
 #include "crash/story.hpp"
 
@@ -28,15 +29,18 @@ class CutFileSystem : public PosixFileSystem {
 };
 using CutCollection = Collection<BasicMMapPolicy<CutFileSystem>>;
 
-/// What the child tells: 'i' the batch begins, 'a' its call returned, 'd' it returned and all so far is durable, 'e' an error, and its text up to the end.
+/// What the child tells: 'i' the batch begins, 'a' its call returned, 'd' it returned and all so far is durable; of one thread of several: 'I' its batch
+/// begins, 'A' it returned and is durable; 'e' an error, and its text up to the end.
 struct Message {
   char kind = 0;
+  std::uint8_t thread = 0;
   std::int32_t batch = 0;
 };
 
 /// What the parent heard.
 struct Heard {
   std::int32_t begun = -1, returned = -1, durable = -1;
+  ConcurrentWriters::Heard writers{};
   bool failed = false;
   std::string error;
 
@@ -53,7 +57,9 @@ struct Heard {
       if (::read(pipe, &message, sizeof message) != sizeof message) return;
       failed = message.kind == 'e';
       if (message.kind == 'i') begun = message.batch;
+      if (message.kind == 'I') writers.at(message.thread).begun = message.batch;
       if (!count_returns) continue;
+      if (message.kind == 'A') writers.at(message.thread).durable = message.batch;
       if (message.kind == 'a' || message.kind == 'd') returned = message.batch;
       if (message.kind == 'd') durable = message.batch;
     }
@@ -61,21 +67,28 @@ struct Heard {
 };
 
 struct Tally {
-  std::uint64_t cuts = 0, violations = 0, lost = 0, batches = 0;
+  std::uint64_t cuts = 0, of_many = 0, violations = 0, lost = 0, batches = 0;
 };
 
-/// The child: goes on with the story until it is killed. `exists`: it opens, else it creates first.
-[[noreturn]] void write_on(Story story, const std::filesystem::path& path, bool exists, int pipe) {
+/// The child: goes on with the story, or lets several threads write, until it is killed. `exists`: it opens, else it creates first.
+[[noreturn]] void write_on(Story story, const std::optional<ConcurrentWriters>& writers, const std::filesystem::path& path, bool exists, int pipe) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  const auto tell = [pipe](char kind, std::int32_t batch) {
-    const Message message{kind, batch};
+  const auto tell = [pipe](char kind, std::int32_t batch, unsigned thread = 0) {
+    const Message message{kind, static_cast<std::uint8_t>(thread), batch};
     if (::write(pipe, &message, sizeof message) != sizeof message) ::_exit(1);
+  };
+  const auto failed = [&](const std::exception& e) {
+    tell('e', 0);
+    const std::string_view text(e.what());
+    [[maybe_unused]] const auto ignored = ::write(pipe, text.data(), text.size());
+    ::_exit(1);
   };
   try {
     std::int32_t batch = 0;
     if (!exists) tell('i', batch);
     auto collection = std::make_unique<CutCollection>(exists ? CutCollection::open(path) : CutCollection::create(path, crash_schema()));
     tell('d', batch);
+    if (writers) writers->write(*collection, tell, failed);
     for (;;) {
       const auto step = story.next();
       if (step.is_batch()) tell('i', ++batch);
@@ -83,9 +96,7 @@ struct Tally {
       tell(step.is_durable() ? 'd' : 'a', batch);
     }
   } catch (const std::exception& e) {
-    tell('e', 0);
-    const std::string_view text(e.what());
-    [[maybe_unused]] const auto ignored = ::write(pipe, text.data(), text.size());
+    failed(e);
   }
   ::_exit(1);
 }
@@ -105,7 +116,9 @@ class PowerCuts {
       for (int on_this_disk = 0; on_this_disk < 10 && tally_.cuts < cuts; ++on_this_disk) {
         const auto heard = cut_while_writing(disk);
         ++tally_.cuts;
+        tally_.of_many += writers_ ? 1u : 0u;
         tally_.batches += static_cast<std::uint64_t>(std::max(heard.begun, 0));
+        for (const auto& writer : heard.writers) tally_.batches += static_cast<std::uint64_t>(writer.begun);
         const auto fault = look(disk, heard);
         if (fault.empty()) continue;
         ++tally_.violations;
@@ -122,10 +135,12 @@ class PowerCuts {
     if (::pipe2(ends, O_CLOEXEC) != 0) refused("make a pipe");
     (void)::fcntl(ends[0], F_SETFL, O_NONBLOCK);
     const auto wait = std::chrono::microseconds(3'000 + random_() % 57'000);
+    writers_.reset();
+    if (random_() % 3 == 0) writers_.emplace(random_());
     const auto end = std::chrono::steady_clock::now() + wait;
     const auto child = ::fork();
     if (child < 0) refused("start a child");
-    if (child == 0) write_on(story_, path_, exists_, ends[1]);
+    if (child == 0) write_on(story_, writers_, path_, exists_, ends[1]);
     ::close(ends[1]);
 
     Heard heard;
@@ -159,7 +174,7 @@ class PowerCuts {
         return heard.durable >= 0 ? "a collection whose create returned is gone" : "";
       }
       exists_ = true;
-      if (auto fault = find_batch(heard); !fault.empty()) return fault;
+      if (auto fault = writers_ ? find_batches(heard) : find_batch(heard); !fault.empty()) return fault;
       if (auto fault = open_twice(); !fault.empty()) return fault;
       // Whatever was served is durable, and a synced batch behind it too.
       if (random_() % 2 == 0) {
@@ -179,7 +194,10 @@ class PowerCuts {
   }
   bool read() {
     try {
-      digest_ = digest_of_collection(CutCollection::open(path_, {.mode = OpenMode::read_only}));
+      const auto collection = CutCollection::open(path_, {.mode = OpenMode::read_only});
+      digest_ = digest_of_collection(collection);
+      keys_.clear();
+      for (const Document& document : collection.scan()) keys_.push_back(document.key());
       return true;
     } catch (const Error& e) {
       if (e.code() != Errc::not_found) throw;
@@ -203,6 +221,14 @@ class PowerCuts {
     if (found < heard.durable) return "the state after batch " + std::to_string(found) + " is there" + legal;
     if (found < heard.returned) ++tally_.lost;
     story_ = std::move(later);  // with keys that were never used
+    story_.go_back_to(std::move(state));
+    return {};
+  }
+  /// What several threads left.
+  std::string find_batches(const Heard& heard) {
+    auto state = story_.state();
+    if (auto fault = writers_->find(keys_, heard.writers, state); !fault.empty()) return fault;
+    if (digest_of(state) != digest_) return "a batch that is there is not the one that was written";
     story_.go_back_to(std::move(state));
     return {};
   }
@@ -238,6 +264,8 @@ class PowerCuts {
   std::mt19937_64 random_;
   std::filesystem::path keep_, path_;
   Story story_{0};
+  std::optional<ConcurrentWriters> writers_;  // who write until the next cut, instead of the story
+  std::vector<std::string> keys_;
   bool exists_ = false;
   std::string digest_, stage_;
   Tally tally_;
@@ -257,9 +285,9 @@ int run(std::uint64_t cuts, std::uint64_t seed, const std::vector<std::string>& 
                                  "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(kept))
                            .run(cuts);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-    std::cout << std::left << std::setw(22) << disk << tally.cuts << " cuts, " << tally.violations << " violations, " << tally.lost
-              << " lost writes that were not synced, " << tally.batches << " batches, " << std::fixed << std::setprecision(1) << took.count() << " s"
-              << std::endl;
+    std::cout << std::left << std::setw(22) << disk << tally.cuts << " cuts, " << tally.of_many << " of them under threads, " << tally.violations
+              << " violations, " << tally.lost << " lost writes that were not synced, " << tally.batches << " batches, " << std::fixed << std::setprecision(1)
+              << took.count() << " s" << std::endl;
     good = good && tally.violations == 0;
   }
   if (!good) std::cout << "the stores as the cuts left them: " << keep.string() << std::endl;
