@@ -108,9 +108,10 @@ template <StoragePolicy P>
     throw;
   }
   if (header.store != newest.store_id) return false;
+  const WalBytes log{ByteSpan(file)};
   bool marked = false;
-  for (std::uint64_t at = wal_header_size; const auto record = wal_record_at(file, header.id, at);) {
-    if (!record->mark && !wal_payload_at(file, header.id, at, record->length)) return false;
+  for (std::uint64_t at = wal_header_size; const auto record = wal_record_at(log, header.id, at);) {
+    if (!record->mark && !wal_payload_at(log, header.id, at, record->length)) return false;
     if (!record->mark && marked) return true;
     marked = marked || record->mark;
     at += record->mark ? wal_mark_size : wal_record_size(record->length);
