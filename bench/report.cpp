@@ -33,11 +33,11 @@ output, and closes with a table of targets. Ends with status 1 where a target is
 struct Line {
   std::string what;
   double target = 0, reached = 0;
-  bool at_least = false;
+  bool at_least = false, skipped = false;
 
   /// 1 and more: the target is reached, by that factor.
   [[nodiscard]] double ratio() const { return at_least ? reached / target : target / reached; }
-  [[nodiscard]] bool good() const { return ratio() >= 1; }
+  [[nodiscard]] bool good() const { return skipped || ratio() >= 1; }
 };
 
 int run(const fs::path& program, const fs::path& json) {
@@ -65,7 +65,8 @@ std::vector<Line> lines_of(const fs::path& json) {
   for (const auto& [unused, entry] : tree.get_child("benchmarks")) {
     const auto target = entry.get_optional<double>("target");
     if (!target) continue;
-    lines.push_back({entry.get<std::string>("label"), *target, entry.get<double>("reached"), entry.get<double>("at_least") > 0});
+    lines.push_back(
+        {entry.get<std::string>("label"), *target, entry.get<double>("reached"), entry.get<double>("at_least") > 0, entry.get<double>("skipped", 0) > 0});
   }
   return lines;
 }
@@ -83,11 +84,17 @@ void print(const std::vector<Line>& lines, bool judged) {
   std::printf("\n%-*s  %10s  %10s  %6s\n", columns, "what", "target", "reached", "ratio");
   for (const Line& line : lines) {
     const std::string target = (line.at_least ? ">= " : "<= ") + number(line.target);
+    if (line.skipped) {
+      std::printf("%-*s  %10s  %10s  %6s  not measured\n", columns, line.what.c_str(), target.c_str(), "-", "-");
+      continue;
+    }
     std::printf("%-*s  %10s  %10s  %6.2f  %s\n", columns, line.what.c_str(), target.c_str(), number(line.reached).c_str(), line.ratio(),
                 !judged       ? "not judged"
                 : line.good() ? "OK"
                               : "MISS");
   }
+  const auto skipped = std::count_if(lines.begin(), lines.end(), [](const Line& line) { return line.skipped; });
+  if (skipped != 0) std::printf("\n%d skipped: what they measure against is not on this machine.\n", static_cast<int>(skipped));
   std::printf("\nratio: 1 or more means reached. Conditions: bench/README.md.\n");
 }
 
