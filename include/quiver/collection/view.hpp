@@ -33,9 +33,12 @@ struct OpenVersion {
     const auto found = std::find_if(parts.begin(), parts.end(), [&](const auto& each) { return each->id() == id; });
     return found == parts.end() ? nullptr : *found;
   }
-  [[nodiscard]] std::shared_ptr<const Run> run(const FileRef& file) const {
-    const auto found = std::find(manifest.id_runs.begin(), manifest.id_runs.end(), file);
-    return found == manifest.id_runs.end() ? nullptr : runs[static_cast<std::size_t>(found - manifest.id_runs.begin())];
+  /// `likely`: where it is if this version and the asking one have the same runs before it.
+  [[nodiscard]] std::shared_ptr<const Run> run(const FileRef& file, std::size_t likely = 0) const {
+    const auto& files = manifest.id_runs;
+    if (likely < files.size() && files[likely] == file) return runs[likely];
+    const auto found = std::find(files.begin(), files.end(), file);
+    return found == files.end() ? nullptr : runs[static_cast<std::size_t>(found - files.begin())];
   }
 };
 
@@ -75,14 +78,15 @@ template <StoragePolicy P>
                                                                  const OpenVersion<P>* other = nullptr) {
   auto out = std::make_shared<OpenVersion<P>>();
   out->manifest_bytes = manifest_bytes;
-  auto known = before == nullptr ? typename Rows<P>::Parts() : before->parts;
+  const auto known = before == nullptr ? typename Rows<P>::Parts() : before->parts;
+  auto next = known.begin();
   for (const auto& segment : manifest.segments) {
     for (const auto& files : part_files(manifest.schema, segment)) {
       // In the same order as before, but for those that a compaction has put in the place of others.
-      const auto same = std::find_if(known.begin(), known.end(), [&](const auto& part) { return part->id() == files.scalar.identity.id; });
+      const auto same = std::find_if(next, known.end(), [&](const auto& part) { return part->id() == files.scalar.identity.id; });
       if (same != known.end()) {
-        out->parts.push_back(std::move(*same));
-        known.erase(known.begin(), same + 1);
+        out->parts.push_back(*same);
+        next = same + 1;
         continue;
       }
       auto part = other == nullptr ? nullptr : other->part(files.scalar.identity.id);
@@ -90,7 +94,7 @@ template <StoragePolicy P>
     }
   }
   for (const auto& file : manifest.id_runs) {
-    auto run = before == nullptr ? nullptr : before->run(file);
+    auto run = before == nullptr ? nullptr : before->run(file, out->runs.size());
     if (!run && other != nullptr) run = other->run(file);
     if (!run) {
       auto scope = store->read_scope();
