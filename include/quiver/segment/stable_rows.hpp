@@ -1,7 +1,7 @@
 // Growing arrays whose elements never move: the columns of the memtable, read while they grow.
 #pragma once
 
-#include <quiver/core/huge_pages.hpp>
+#include <quiver/storage/huge_pages.hpp>
 #include <quiver/core/types.hpp>
 
 #include <algorithm>

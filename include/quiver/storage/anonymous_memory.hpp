@@ -2,7 +2,7 @@
 #pragma once
 
 #include <quiver/core/error.hpp>
-#include <quiver/core/huge_pages.hpp>
+#include <quiver/storage/huge_pages.hpp>
 #include <quiver/core/types.hpp>
 
 #include <cerrno>
