@@ -1,8 +1,8 @@
 // Growing arrays whose elements never move: the columns of the memtable, read while they grow.
 #pragma once
 
-#include <quiver/storage/huge_pages.hpp>
 #include <quiver/core/types.hpp>
+#include <quiver/storage/huge_pages.hpp>
 
 #include <algorithm>
 #include <array>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <quiver/core/error.hpp>
-#include <quiver/storage/huge_pages.hpp>
 #include <quiver/core/types.hpp>
+#include <quiver/storage/huge_pages.hpp>
 
 #include <cerrno>
 #include <system_error>
