@@ -7,10 +7,12 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <fstream>
 #include <map>
 #include <random>
 #include <string>
+#include <vector>
 
 using namespace quiver;
 using namespace quiver::test;
@@ -139,6 +141,29 @@ BOOST_AUTO_TEST_CASE(damage_behind_what_was_read_is_an_error_and_the_moment_stay
     BOOST_TEST(contents(reader) == "b=2 ", "byte " << at);
   }
   BOOST_TEST(refused > 50u);
+}
+
+BOOST_AUTO_TEST_CASE(a_long_batch_that_became_zeros_is_damage_and_no_end) {
+  const FreshFolder folder;
+  const auto path = folder.path();
+  auto writer = Collection<MMapPolicy>::create(path, tiny_schema());
+  writer.insert(tiny("a", 1));
+  auto reader = Collection<MMapReadPolicy>::open(path);
+  const auto name = names_with(path, "wal-").back();
+  const auto before = read_store(path)[name];
+  std::vector<Document> many;
+  for (int i = 0; i < 5000; ++i) many.push_back(tiny("k" + std::to_string(i), i));
+  writer.insert(many);
+  const auto with_batch = read_store(path)[name];
+  writer.insert(tiny("b", 2));
+  auto damaged = read_store(path)[name];
+  const auto begin = static_cast<std::size_t>(std::mismatch(before.begin(), before.end(), with_batch.begin()).first - before.begin());
+  const auto end = with_batch.find_last_not_of(char{0}) / 8 * 8 - 40;  // the mark behind the batch stays
+  BOOST_TEST_REQUIRE(end > begin + 2 * 64 * 1024);
+  std::fill(damaged.begin() + static_cast<std::ptrdiff_t>(begin), damaged.begin() + static_cast<std::ptrdiff_t>(end), char{0});
+  put_file(path / name, damaged);
+  BOOST_TEST(code_of([&] { reader.refresh(); }) == Errc::corruption);
+  BOOST_TEST(contents(reader) == "a=1 ");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

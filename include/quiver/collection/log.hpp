@@ -3,7 +3,7 @@
 
 #include <quiver/manifest/version.hpp>
 #include <quiver/segment/memtable.hpp>
-#include <quiver/storage/anonymous_memory.hpp>
+#include <quiver/storage/huge_pages.hpp>
 #include <quiver/storage/policy.hpp>
 #include <quiver/wal/batch.hpp>
 #include <quiver/wal/format.hpp>
@@ -35,7 +35,8 @@ struct LogPlace {
 
 /// The batches of a log, or of what was appended to it. Owns the bytes that they point into.
 struct ReadLog {
-  AnonymousMemory bytes = {};
+  std::unique_ptr<std::byte[]> memory = {};
+  ByteSpan bytes = {};
   std::vector<LoggedBatch> batches = {};
   LogPlace place = {};
 };
@@ -72,11 +73,13 @@ template <StoragePolicy P>
     const auto from = log.place.end.offset;
     if (from > size) fail(Errc::corruption, path, size, "the log has become shorter than " + std::to_string(from) + " bytes; restore the file from a backup");
     if (known != nullptr && only_zeros_from(reader, from, size)) return log;
-    log.bytes.resize(static_cast<std::size_t>(size - from));
-    reader.read(from, {log.bytes.data(), log.bytes.size()});
-    const ByteSpan bytes(log.bytes.data(), log.bytes.size());
-    log.place.end = scan_wal(WalBytes(bytes, from), header, log.place.end, path, [&](std::uint64_t sequence, ByteSpan payload) {
-      log.batches.push_back({sequence, payload, from + static_cast<std::uint64_t>(payload.data() - bytes.data())});
+    const auto length = static_cast<std::size_t>(size - from);
+    log.memory = std::make_unique_for_overwrite<std::byte[]>(length);
+    advise_huge_pages(log.memory.get(), length);
+    reader.read(from, {log.memory.get(), length});
+    log.bytes = {log.memory.get(), length};
+    log.place.end = scan_wal(WalBytes(log.bytes, from), header, log.place.end, path, [&](std::uint64_t sequence, ByteSpan payload) {
+      log.batches.push_back({sequence, payload, from + static_cast<std::uint64_t>(payload.data() - log.bytes.data())});
     });
     return log;
   };

@@ -6,6 +6,7 @@
 #include <quiver/manifest/codec.hpp>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -30,25 +31,39 @@ template <StoragePolicy P>
   return {std::move(version), bytes.size()};
 }
 
-/// The numbers of all manifests in the store, ascending.
+/// What the names in a store say of its versions: the numbers of the manifests, ascending, and the highest of a log; 0: there is none.
+struct StoreNumbers {
+  std::vector<std::uint64_t> manifests;
+  std::uint64_t last_log = 0;
+
+  [[nodiscard]] std::optional<std::uint64_t> newest() const noexcept { return manifests.empty() ? std::nullopt : std::optional(manifests.back()); }
+};
+
 template <StoragePolicy P>
-[[nodiscard]] std::vector<std::uint64_t> manifest_numbers(const typename P::Store& store) {
-  std::vector<std::uint64_t> out;
-  // A folder that stands in a manifest's place counts as that manifest: reading it then says what is wrong.
-  for (const auto& file : store.list())
-    if (const auto number = parse_manifest_name(std::string_view(file.name).substr(0, file.name.find('/')))) out.push_back(*number);
-  std::sort(out.begin(), out.end());
-  out.erase(std::unique(out.begin(), out.end()), out.end());
+[[nodiscard]] StoreNumbers store_numbers(const typename P::Store& store) {
+  StoreNumbers out;
+  auto& manifests = out.manifests;
+  for (const auto& file : store.list()) {
+    // A folder that stands in a manifest's place counts as that manifest: reading it then says what is wrong.
+    if (const auto number = parse_manifest_name(std::string_view(file.name).substr(0, file.name.find('/')))) manifests.push_back(*number);
+    if (const auto number = parse_log_name(file.name)) out.last_log = std::max(out.last_log, *number);
+  }
+  std::sort(manifests.begin(), manifests.end());
+  manifests.erase(std::unique(manifests.begin(), manifests.end()), manifests.end());
   return out;
 }
-
-/// The same, of one moment: a long folder is read in several steps, and while versions come and go each may miss what came behind it. Empty, or the last
-/// is not older than the newest version at the time of the call.
 template <StoragePolicy P>
-[[nodiscard]] std::vector<std::uint64_t> settled_manifest_numbers(const typename P::Store& store) {
-  for (auto numbers = manifest_numbers<P>(store);;) {
-    auto again = manifest_numbers<P>(store);
-    if (numbers.empty() == again.empty() && (numbers.empty() || numbers.back() == again.back())) return again;
+[[nodiscard]] std::vector<std::uint64_t> manifest_numbers(const typename P::Store& store) {
+  return store_numbers<P>(store).manifests;
+}
+
+/// The same, of one moment: a long folder is read in several steps, and while versions come and go each may miss what came behind it. newest() is not older
+/// than the newest version at the time of the call.
+template <StoragePolicy P>
+[[nodiscard]] StoreNumbers settled_numbers(const typename P::Store& store) {
+  for (auto numbers = store_numbers<P>(store);;) {
+    auto again = store_numbers<P>(store);
+    if (numbers.newest() == again.newest()) return again;
     numbers = std::move(again);
   }
 }
@@ -71,17 +86,17 @@ void require_no_orphans(const typename P::Store& store) {
   }
 }
 
-/// settled_manifest_numbers(), empty only where there is no collection: files without a manifest are judged once no manifest came meanwhile.
+/// settled_numbers(), without a manifest only where there is no collection: files without one are judged once none came meanwhile.
 template <StoragePolicy P>
-[[nodiscard]] std::vector<std::uint64_t> found_manifest_numbers(const typename P::Store& store) {
+[[nodiscard]] StoreNumbers found_numbers(const typename P::Store& store) {
   for (;;) {
-    auto numbers = settled_manifest_numbers<P>(store);
-    if (!numbers.empty()) return numbers;
+    auto numbers = settled_numbers<P>(store);
+    if (numbers.newest()) return numbers;
     try {
       require_no_orphans<P>(store);
       return numbers;
     } catch (const Error&) {
-      if (manifest_numbers<P>(store).empty()) throw;
+      if (!store_numbers<P>(store).newest()) throw;
     }
   }
 }
@@ -90,18 +105,25 @@ template <StoragePolicy P>
 /// not_found: there is no collection. While a writer of another process prunes, all of it starts again.
 template <StoragePolicy P, class Then>
 [[nodiscard]] auto open_newest(const std::shared_ptr<typename P::Store>& store, const std::shared_ptr<const OpenVersion<P>>& before, Then&& then) {
-  for (std::uint64_t last = 0;;) {
-    const auto numbers = found_manifest_numbers<P>(*store);
-    if (numbers.empty()) fail(Errc::not_found, store->path(), "there is no collection here; create one first");
-    const auto newest = numbers.back();
+  for (std::optional<std::uint64_t> last;;) {
+    const auto numbers = found_numbers<P>(*store);
+    const auto newest = numbers.newest();
+    if (!newest) fail(Errc::not_found, store->path(), "there is no collection here; create one first");
+    const auto check = [&](const Version& version) {
+      if (version.log.number != 0 && numbers.last_log > version.log.number) require_newest<P>(*store, version);
+    };
     try {
-      if (before && before->manifest.number == newest) return then(before);
-      auto manifest = read_manifest<P>(*store, newest);
+      if (before && before->manifest.number == newest) {
+        check(before->manifest);
+        return then(before);
+      }
+      auto manifest = read_manifest<P>(*store, *newest);
+      check(manifest.version);
       return then(open_version<P>(store, std::move(manifest.version), manifest.bytes, before.get()));
     } catch (const Error&) {
       // Only a manifest that grew old meanwhile excuses a missing file; the same number twice is the store's own fault.
-      const auto now = manifest_numbers<P>(*store);
-      if (newest == last || now.empty() || now.back() == newest) throw;
+      const auto now = store_numbers<P>(*store).newest();
+      if (newest == last || !now || now == newest) throw;
       last = newest;
     }
   }
@@ -133,7 +155,6 @@ struct Recovered {
   void read_on(const LogPlace* known) {
     const auto& manifest = version->manifest;
     if (manifest.log.number == 0) return;
-    require_newest<P>(*version->store, manifest);
     log = read_log<P>(*version->store, manifest, known);
     const Rows<P> rows(version->parts, nullptr, {}, {}, 0);
     auto scope = std::as_const(*version->store).read_scope();

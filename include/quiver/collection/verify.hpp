@@ -17,20 +17,19 @@ class Verifier {
 
   /// Looks at every retained version, from the newest. What a writer removes meanwhile, because it keeps that version no longer, is no problem.
   [[nodiscard]] VerifyReport run() {
-    std::uint64_t first = 0;
+    std::optional<std::uint64_t> first;
     guarded(store_.path(), [&] {
-      const auto numbers = found_manifest_numbers<P>(store_);
-      if (numbers.empty()) {
+      first = found_numbers<P>(store_).newest();
+      if (!first) {
         if (!store_.path().empty()) fail(Errc::not_found, store_.path(), "there is no collection here");
         return;
       }
-      first = numbers.back();
-      const auto newest = check_version(first);
+      const auto newest = check_version(*first);
       if (!newest) return;
       for (const auto& older : newest->retained) check_version(older.number, &newest->store_id);
       if (newest->log.number != 0) check_log(*newest);
     });
-    if (first != 0 && !report_.problems.empty()) forget_pruned(first);
+    if (first && !report_.problems.empty()) forget_pruned(*first);
     return std::move(report_);
   }
 
@@ -38,11 +37,10 @@ class Verifier {
   /// Problems of files that no version names any more; `first` was the newest when the look at them began.
   void forget_pruned(std::uint64_t first) {
     for (;;) {
-      const auto numbers = settled_manifest_numbers<P>(store_);
-      if (numbers.empty() || numbers.back() == first) return;
-      const auto newest = numbers.back();
+      const auto newest = settled_numbers<P>(store_).newest();
+      if (!newest || newest == first) return;
       try {
-        const auto names = names_of(newest);
+        const auto names = names_of(*newest);
         std::erase_if(report_.problems, [&](const Problem& problem) {
           const auto name = problem.path.lexically_relative(store_.path()).generic_string();
           const bool ours = is_data_file_name(name) || parse_manifest_name(name) || parse_log_name(name);
@@ -50,7 +48,7 @@ class Verifier {
         });
         return;
       } catch (const Error&) {
-        if (manifest_numbers<P>(store_) == numbers) return;
+        if (store_numbers<P>(store_).newest() == newest) return;
       }
     }
   }
@@ -98,7 +96,7 @@ class Verifier {
     });
     guarded(path, [&] {
       // Beside a writer there may be a newer one by now.
-      if (later_log_in_use<P>(store_, version) && manifest_numbers<P>(store_).back() == version.number) require_newest<P>(store_, version);
+      if (later_log_in_use<P>(store_, version) && store_numbers<P>(store_).newest() == version.number) require_newest<P>(store_, version);
     });
   }
   void check_files(const Version& version) {
