@@ -17,8 +17,8 @@ using namespace quiver::test;
 namespace {
 
 constexpr std::uint64_t nowhere = ~std::uint64_t{0};
-// All begin in the same place of the table; the first two look alike in it.
-constexpr std::uint64_t a = (std::uint64_t{7} << 32) | 1, b = a + 64, c = (std::uint64_t{8} << 32) | 1;
+// All begin in the same place of the table; all but the last look alike in it.
+constexpr std::uint64_t a = (std::uint64_t{7} << 32) | 1, b = a + 64, d = a + 128, e = a + 192, c = (std::uint64_t{8} << 32) | 1;
 
 /// A memtable of keys alone. Thread 0 writes; the others look for what was published to them.
 class Keys {
@@ -78,7 +78,9 @@ struct Growing : Scenario {
     if (thread == 1) return keys.look(a), keys.look(b);
     keys.append(b);  // in a new table
     keys.publish();
-    keys.append(a);  // and in another
+    keys.append(d);
+    keys.append(e);  // in another; the first has no room for it
+    keys.append(a);
     keys.publish();
   }
 };

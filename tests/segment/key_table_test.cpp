@@ -2,8 +2,10 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <map>
 #include <random>
 #include <utility>
+#include <vector>
 
 using quiver::detail::KeyTable;
 
@@ -51,6 +53,22 @@ BOOST_AUTO_TEST_CASE(fingerprints_that_collide_wholly_or_in_half_are_told_apart_
   Model model;
   for (std::uint64_t i = 0; i < 300; ++i) model.insert((std::uint64_t{7} << 32) | (i << 20) | 0x3FFu);
   for (std::uint64_t i = 0; i < 300; ++i) BOOST_TEST(model.find(model.prints[i]) == i);
+}
+
+BOOST_AUTO_TEST_CASE(many_at_once_are_found_as_one_after_another_are) {
+  std::mt19937_64 random(3);
+  Model model;
+  for (const std::size_t count : {0, 1, 15, 16, 17, 600, 3, 5000}) {
+    std::vector<std::uint64_t> prints;
+    // Some again, within the call and from the one before.
+    for (std::size_t i = 0; i < count; ++i) prints.push_back(random() % (count + 10));
+    model.table.insert(prints, model.prints.size());
+    model.prints.insert(model.prints.end(), prints.begin(), prints.end());
+    BOOST_TEST(model.table.rows() == model.prints.size());
+  }
+  std::map<std::uint64_t, std::uint64_t> newest;
+  for (std::uint64_t row = 0; row < model.prints.size(); ++row) newest[model.prints[row]] = row;
+  for (const auto& [print, row] : newest) BOOST_REQUIRE(model.find(print) == row);
 }
 
 BOOST_AUTO_TEST_CASE(taking_back_leaves_the_table_as_it_was) {

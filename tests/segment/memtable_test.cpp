@@ -95,6 +95,36 @@ BOOST_AUTO_TEST_CASE(a_key_is_found_only_among_the_rows_that_are_published) {
   BOOST_TEST(!filled.table.find("key-41", fingerprint("key-40"), 100).has_value());  // another key under its fingerprint
 }
 
+BOOST_AUTO_TEST_CASE(rows_of_a_log_are_found_once_their_keys_are_indexed) {
+  Filled filled(10);
+  const auto replay = [&](std::uint64_t first, std::uint64_t end) {
+    for (std::uint64_t r = first; r < end; ++r) {
+      const auto d = document(r);
+      bind_document(filled.schema_, d, filled.bound);
+      filled.table.append_unindexed(d.key(), filled.bound);
+    }
+  };
+  const auto find = [&](std::uint64_t row) {
+    const auto key = "key-" + std::to_string(row);
+    return filled.table.find(key, fingerprint(key), filled.table.rows());
+  };
+  const auto mark = filled.table.mark();
+  replay(10, 20);
+  BOOST_TEST(!find(15).has_value());
+  filled.table.truncate(mark);  // a call that failed
+  replay(10, 3000);
+  replay(5, 6);  // a newer row of that key
+  filled.table.index_keys();
+  std::size_t wrong = 0;
+  for (std::uint64_t r = 0; r < 3000; ++r) wrong += find(r) == (r == 5 ? 3000 : r) ? 0 : 1;
+  BOOST_TEST(wrong == 0u);
+  filled.table.truncate({1500, 0});
+  BOOST_TEST(find(1499).value() == 1499u);
+  BOOST_TEST(find(5).value() == 5u);
+  filled.add(document(2000));
+  BOOST_TEST(find(2000).value() == 1500u);
+}
+
 BOOST_AUTO_TEST_CASE(a_batch_taken_back_leaves_no_trace_and_its_places_are_used_again) {
   Filled filled(50);
   const auto mark = filled.table.mark();

@@ -143,13 +143,14 @@ template <std::predicate<DocId> Alive>
         [&](const WalRow& put) {
           if (put.id() != memtable.doc_id(memtable.rows()) || memtable.rows() >= Memtable::max_rows)
             fail(Errc::corruption, path, batch.offset, "document " + std::to_string(put.id().value) + " is out of order in the log");
-          memtable.append(put.key(), fingerprint(put.key()), put.bound());
+          memtable.append_unindexed(put.key(), put.bound());
         },
         [&](DocId id) {
           if (id >= memtable.doc_id(memtable.rows()))
             fail(Errc::corruption, path, batch.offset, "the log deletes document " + std::to_string(id.value) + ", which was never there");
           if (alive(id) && gone.insert(id.value).second) deleted.push_back(id);
         });
+  memtable.index_keys();
   return deleted;
 }
 

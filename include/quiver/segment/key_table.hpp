@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace quiver::detail {
@@ -32,13 +33,31 @@ class BasicKeyTable {
   }
   /// REQUIRES: row < 2^32 - 1; rows are entered in ascending order, from 0.
   void insert(std::uint64_t fingerprint, std::uint64_t row) {
-    if ((fingerprints_.size() + 1) * 2 > current_.load(std::memory_order_relaxed)->mask) grow((current_.load(std::memory_order_relaxed)->mask + 1) * 2);
+    reserve(fingerprints_.size() + 1);
     fingerprints_.push_back(fingerprint);
     const Table& table = *current_.load(std::memory_order_relaxed);
     const auto at = place(table, fingerprint);
     older_.grow(row)->store(static_cast<std::uint32_t>(table.slots[at].load(std::memory_order_relaxed) & 0xFFFFFFFFu), std::memory_order_release);
     enter(table, at, fingerprint, row);
   }
+  /// insert() of many rows in turn, without waiting for the memory of one slot after another.
+  void insert(std::span<const std::uint64_t> fingerprints, std::uint64_t row) {
+    reserve(row + fingerprints.size());
+    const Table& table = *current_.load(std::memory_order_relaxed);
+    for (std::size_t i = 0; i < fingerprints.size(); ++i) {
+      if (i + fetched_ahead < fingerprints.size()) fetch(table, fingerprints[i + fetched_ahead]);
+      insert(fingerprints[i], row + i);
+    }
+  }
+  /// Room for that many, at no more than half of the slots.
+  void reserve(std::uint64_t rows) {
+    const auto capacity = current_.load(std::memory_order_relaxed)->mask + 1;
+    auto wanted = capacity;
+    while (rows * 2 >= wanted) wanted *= 2;
+    if (wanted != capacity) grow(wanted);
+  }
+  /// Rows that are entered.
+  [[nodiscard]] std::uint64_t rows() const noexcept { return fingerprints_.size(); }
   /// Takes back the rows entered last, down to `rows` of them. Newest first, so every probe chain is left as it was before they came.
   void truncate(std::uint64_t rows) {
     const Table& table = *current_.load(std::memory_order_relaxed);
@@ -82,15 +101,22 @@ class BasicKeyTable {
       if ((slot ^ fingerprint) >> 32 == 0 && fingerprints_[(slot & 0xFFFFFFFFu) - 1] == fingerprint) return at;
     }
   }
+  static void fetch(const Table& table, std::uint64_t fingerprint) { __builtin_prefetch(&table.slots[fingerprint & table.mask], 1); }
   static void enter(const Table& table, std::uint64_t at, std::uint64_t fingerprint, std::uint64_t row) {
     table.slots[at].store((fingerprint >> 32 << 32) | (row + 1), std::memory_order_release);
   }
   void grow(std::uint64_t capacity) {
     tables_.push_back(std::make_unique<Table>(capacity));
+    const Table& table = *tables_.back();
     // The chains lead from row to row and stay as they are.
-    for (std::uint64_t row = 0; row < fingerprints_.size(); ++row) enter(*tables_.back(), place(*tables_.back(), fingerprints_[row]), fingerprints_[row], row);
+    for (std::uint64_t row = 0; row < fingerprints_.size(); ++row) {
+      if (row + fetched_ahead < fingerprints_.size()) fetch(table, fingerprints_[row + fetched_ahead]);
+      enter(table, place(table, fingerprints_[row]), fingerprints_[row], row);
+    }
     current_.store(tables_.back().get(), std::memory_order_release);
   }
+
+  static constexpr std::uint64_t fetched_ahead = 16;
 
   Atomic<Table*> current_{nullptr};
   std::vector<std::unique_ptr<Table>> tables_;

@@ -9,6 +9,8 @@
 #include <quiver/segment/key_table.hpp>
 #include <quiver/segment/stable_rows.hpp>
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <limits>
 #include <memory>
@@ -75,6 +77,11 @@ class Memtable {
 
   /// Appends a bound document; not visible to anyone until its row is published. REQUIRES: rows() < max_rows.
   void append(std::string_view key, std::uint64_t print, const BoundRow& row) {
+    append_unindexed(key, row);
+    table_.insert(print, rows_ - 1);
+  }
+  /// The same for one of many: find() does not know it before index_keys(). Between the two no other append().
+  void append_unindexed(std::string_view key, const BoundRow& row) {
     const auto at = rows_;
     keys_.append(at, arena_.keep(key));
     bytes_ += key.size() + 32;
@@ -86,8 +93,17 @@ class Memtable {
       if (column.metric == Metric::cosine) column.inverse_norms.append(at, inverse_norm(values));
       bytes_ += values.size() * sizeof(float);
     }
-    table_.insert(print, at);
     ++rows_;
+  }
+  void index_keys() {
+    table_.reserve(rows_);
+    std::array<std::uint64_t, 1024> prints;
+    while (table_.rows() < rows_) {
+      const auto first = table_.rows();
+      const auto count = std::min<std::uint64_t>(prints.size(), rows_ - first);
+      for (std::uint64_t i = 0; i < count; ++i) prints[i] = fingerprint(keys_[first + i]);
+      table_.insert(std::span(prints).first(count), first);
+    }
   }
   /// How far the memtable had grown: what readers of a moment may see, and the place to go back to when a batch fails.
   struct Mark {
