@@ -8,6 +8,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <semaphore>
 #include <stdexcept>
 #include <thread>
@@ -115,6 +116,19 @@ BOOST_AUTO_TEST_CASE(one_sync_covers_all_that_was_there_before_it_began) {
   BOOST_TEST((queue.visible() == v[4]));
   for (std::uint64_t ticket = 1; ticket <= 4; ++ticket) queue.wait(ticket, never);
   BOOST_TEST(sync.runs.load() == 1);
+}
+
+BOOST_AUTO_TEST_CASE(who_does_not_come_back_after_a_sync_is_not_waited_for) {
+  Queue queue;
+  const auto v = some_views(6);
+  for (std::size_t i = 0; i < 4; ++i) static_cast<void>(queue.push(v[i], true));
+  const auto sync = [] { std::this_thread::sleep_for(std::chrono::milliseconds(2)); };
+  queue.wait(4, sync);
+  queue.wait(queue.push(v[4], true), sync);
+  BOOST_TEST((queue.visible() == v[4]));
+  static_cast<void>(queue.push(v[5], true));
+  queue.drain(sync);
+  BOOST_TEST((queue.visible() == v[5]));
 }
 
 BOOST_AUTO_TEST_CASE(a_sync_covers_nothing_that_came_after_it_began) {

@@ -4,6 +4,8 @@
 #include <quiver/collection/view.hpp>
 #include <quiver/core/published.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -34,6 +36,8 @@ class CommitQueue {
     const std::lock_guard guard(mutex_);
     waiting_.push_back({last_ + 1, std::move(view), synced});
     ++last_;
+    if (synced) ++unsynced_;
+    if (gathering_ && unsynced_ >= returning_) returned_.notify_one();
     advance();
     return last_;
   }
@@ -47,32 +51,7 @@ class CommitQueue {
   template <class Sync>
   void wait(std::uint64_t ticket, Sync&& sync) {
     std::unique_lock lock(mutex_);
-    while (seen_ < ticket) {
-      if (failure_) throw Error(*failure_);
-      if (syncing_) {
-        changed_.wait(lock);
-        continue;
-      }
-      syncing_ = true;
-      const auto upto = last_;
-      lock.unlock();
-      std::optional<Error> failure;
-      try {
-        sync();
-      } catch (const Error& e) {
-        failure = e;
-      } catch (const std::exception& e) {
-        failure.emplace(Errc::io_error, e.what());
-      }
-      lock.lock();
-      syncing_ = false;
-      failure_ = std::move(failure);
-      if (!failure_) {
-        durable_ = upto;
-        advance();
-      }
-      changed_.notify_all();
-    }
+    wait(lock, ticket, sync, true);
   }
   /// A sync failed: nothing that is pushed from now on will be seen.
   [[nodiscard]] bool failed() const {
@@ -82,7 +61,10 @@ class CommitQueue {
   /// wait() for every batch so far. REQUIRES: no push() meanwhile; then no sync runs when this returns.
   template <class Sync>
   void drain(Sync&& sync) {
-    wait(last_, std::forward<Sync>(sync));
+    std::unique_lock lock(mutex_);
+    returning_ = 0;
+    returned_.notify_one();
+    wait(lock, last_, sync, false);
   }
 
  private:
@@ -91,6 +73,49 @@ class CommitQueue {
     ViewPointer view;
     bool synced;
   };
+  template <class Sync>
+  void wait(std::unique_lock<std::mutex>& lock, std::uint64_t ticket, Sync& sync, bool others_push) {
+    while (seen_ < ticket) {
+      if (failure_) throw Error(*failure_);
+      if (syncing_) {
+        changed_.wait(lock);
+        continue;
+      }
+      syncing_ = true;
+      if (others_push) gather(lock);
+      const auto upto = last_;
+      const auto covered = std::exchange(unsynced_, 0);
+      lock.unlock();
+      const auto begin = std::chrono::steady_clock::now();
+      std::optional<Error> failure;
+      try {
+        sync();
+      } catch (const Error& e) {
+        failure = e;
+      } catch (const std::exception& e) {
+        failure.emplace(Errc::io_error, e.what());
+      }
+      const auto took = std::chrono::steady_clock::now() - begin;
+      lock.lock();
+      syncing_ = false;
+      failure_ = std::move(failure);
+      returning_ = covered;
+      sync_took_ = took;
+      if (!failure_) {
+        durable_ = upto;
+        advance();
+      }
+      changed_.notify_all();
+    }
+  }
+  /// Gives those whom the last sync let go the time to write again: one that begins without them makes them wait for two. No longer than half a sync, as
+  /// they may have no more to write; nor than it should take, as the last may have been a slow one.
+  void gather(std::unique_lock<std::mutex>& lock) {
+    constexpr std::chrono::steady_clock::duration most = std::chrono::milliseconds(5);
+    gathering_ = true;
+    returned_.wait_for(lock, std::min(sync_took_ / 2, most), [this] { return unsynced_ >= returning_; });
+    gathering_ = false;
+  }
   void advance() {
     ViewPointer next;
     for (; !waiting_.empty() && (!waiting_.front().synced || waiting_.front().ticket <= durable_); waiting_.pop_front()) {
@@ -102,10 +127,12 @@ class CommitQueue {
 
   Published<const View<P>> visible_;
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable changed_, returned_;
   std::deque<Waiting> waiting_;
   std::uint64_t last_ = 0, durable_ = 0, seen_ = 0;  // tickets: given out, covered by a sync, seen
-  bool syncing_ = false;
+  bool syncing_ = false, gathering_ = false;
+  std::uint64_t unsynced_ = 0, returning_ = 0;  // batches that asked for a sync: not covered by one that began, covered by the last
+  std::chrono::steady_clock::duration sync_took_ = {};
   std::optional<Error> failure_;
 };
 
