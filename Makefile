@@ -6,6 +6,7 @@ INSTALL := sh cmake/install_dependencies.sh
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 FUZZ_SECONDS ?= 30
 SOAK_SECONDS ?= 3600
+SOAK_KILLS ?= 3000
 POWERCUTS ?= 20
 POWERCUT_DISKS ?= ext4 xfs
 
@@ -36,11 +37,14 @@ fuzz:  ## run every fuzz target for FUZZ_SECONDS (30)
 	@cmake --build --preset fuzz -j $(JOBS)
 	@cmake -DFOLDER=build/fuzz -DSECONDS=$(FUZZ_SECONDS) -P tests/fuzz/run.cmake
 
-soak:  ## crash collections everywhere for SOAK_SECONDS (3600), going on where the last run stopped
+soak:  ## crash collections everywhere for SOAK_SECONDS (3600), going on where the last run stopped; then kill SOAK_KILLS (3000) writers
 	@$(INSTALL) build soak
 	@cmake --preset default --log-level=WARNING
 	@cmake --build --preset default -j $(JOBS) --target crash_soak
 	@build/default/bin/crash_soak --seconds $(SOAK_SECONDS) --processes $(JOBS)
+	@if [ "$(SOAK_KILLS)" != 0 ]; then \
+	  cmake --build --preset default -j $(JOBS) --target test_collection && \
+	  QUIVER_KILLS=$(SOAK_KILLS) build/default/bin/test_collection --run_test=processes --log_level=message; fi
 
 mutants:  ## do one thing after another wrongly; a test must notice each (MUTANTS=all: in the engine too, a build each)
 	@$(INSTALL) build soak

@@ -130,6 +130,7 @@ BOOST_AUTO_TEST_CASE(readers_see_whole_batches_while_writers_are_killed) {
   }
   std::vector<::pid_t> readers;
   readers.push_back(start(*board, [&] { read_on<MMapReadPolicy>(folder.path(), *board); }));
+  readers.push_back(start(*board, [&] { read_on<CheckedMMapPolicy>(folder.path(), *board); }));
   readers.push_back(start(*board, [&] { read_on<FileReadPolicy>(folder.path(), *board); }));
   readers.push_back(start(*board, [&] { read_on<MemoryPolicy>(folder.path(), *board); }));
 
