@@ -1,5 +1,5 @@
 # The commands of this repository. `make` alone lists them.
-.PHONY: help demo test bench fuzz soak mutants powercut format
+.PHONY: help demo test bench fuzz soak mutants powercut coverage format
 .DEFAULT_GOAL := help
 
 INSTALL := sh cmake/install_dependencies.sh
@@ -58,6 +58,10 @@ powercut:  ## cut the power of ext4 and XFS under a writer POWERCUTS (20) times 
 	@cmake --preset default --log-level=WARNING
 	@cmake --build --preset default -j $(JOBS) --target powercut
 	@build/default/bin/powercut --cuts $(POWERCUTS) --disks $(POWERCUT_DISKS)
+
+coverage:  ## run the tests with clang's counters; which lines of the headers none of them runs
+	@$(INSTALL) build clang fuzz
+	@.ci/coverage
 
 format:  ## format every source file
 	@$(INSTALL) format
