@@ -210,6 +210,32 @@ BOOST_AUTO_TEST_CASE(a_call_that_gets_no_memory_has_happened_or_not_and_nothing_
   BOOST_TEST(injections > (slow ? 100u : 500u));
 }
 
+// Where the memtable takes memory for its columns and keys: at its first row, and where a piece of one of them is full.
+BOOST_AUTO_TEST_CASE(an_insert_that_gets_no_memory_can_be_made_again_whatever_the_memtable_lacks) {
+  std::size_t injections = 0;
+  for (const int rows : {0, 2047, 8191}) {
+    std::vector<Document> filling;
+    for (int i = 0; i < rows; ++i) filling.push_back(small_document(i, i));
+    const std::vector<Document> batch{small_document(rows, 1), small_document(rows + 1, 2)};
+    for (long n = 0;; ++n) {
+      auto c = Collection<MemoryPolicy>::create(small_schema());
+      c.insert(filling);
+      const bool failed = failed_at(n, [&] { c.insert(batch); });
+      const auto what = "at row " + std::to_string(rows) + ", allocation " + std::to_string(n);
+      if (!fired) {
+        BOOST_TEST(!failed, what);
+        break;
+      }
+      ++injections;
+      BOOST_TEST(c.count() == filling.size() + (failed ? 0 : 2), what);
+      if (failed) c.insert(batch);
+      for (const auto& document : batch) BOOST_TEST((c.fetch(document.key(), {"n"})->get<std::int32_t>("n") == document.get<std::int32_t>("n")), what);
+    }
+  }
+  BOOST_TEST_MESSAGE(injections << " allocations failed");
+  BOOST_TEST(injections > 30u);
+}
+
 BOOST_AUTO_TEST_CASE(opening_copying_and_dumping_without_memory_harm_nothing) {
   const FreshFolder folder;
   const auto sample = make_sample(folder.path("sample"));

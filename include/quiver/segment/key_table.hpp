@@ -34,10 +34,12 @@ class BasicKeyTable {
   /// REQUIRES: row < 2^32 - 1; rows are entered in ascending order, from 0.
   void insert(std::uint64_t fingerprint, std::uint64_t row) {
     reserve(fingerprints_.size() + 1);
+    // What may fail for want of memory comes first: truncate() takes back only what was entered.
+    auto* const older = older_.grow(row);
     fingerprints_.push_back(fingerprint);
     const Table& table = *current_.load(std::memory_order_relaxed);
     const auto at = place(table, fingerprint);
-    older_.grow(row)->store(static_cast<std::uint32_t>(table.slots[at].load(std::memory_order_relaxed) & 0xFFFFFFFFu), std::memory_order_release);
+    older->store(static_cast<std::uint32_t>(table.slots[at].load(std::memory_order_relaxed) & 0xFFFFFFFFu), std::memory_order_release);
     enter(table, at, fingerprint, row);
   }
   /// insert() of many rows in turn, without waiting for the memory of one slot after another.
