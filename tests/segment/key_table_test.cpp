@@ -58,7 +58,7 @@ BOOST_AUTO_TEST_CASE(fingerprints_that_collide_wholly_or_in_half_are_told_apart_
 BOOST_AUTO_TEST_CASE(many_at_once_are_found_as_one_after_another_are) {
   std::mt19937_64 random(3);
   Model model;
-  for (const std::size_t count : {0, 1, 15, 16, 17, 600, 3, 5000}) {
+  for (const std::size_t count : {0u, 1u, 15u, 16u, 17u, 600u, 3u, 5000u}) {
     std::vector<std::uint64_t> prints;
     // Some again, within the call and from the one before.
     for (std::size_t i = 0; i < count; ++i) prints.push_back(random() % (count + 10));
