@@ -68,6 +68,7 @@ class Collection {
                                                        std::span<const detail::LoggedBatch>(recovered.log.batches));
           auto next = detail::continued(manifest, log->ref());
           const auto bytes = detail::publish_manifest<P>(*store, next);
+          log->mark();
           recovered.version = detail::open_version<P>(store, std::move(next), bytes, recovered.version.get());
         }
         return Collection(std::make_unique<State>(std::move(store), std::move(lock), std::move(log), std::move(recovered), options.durability, true),

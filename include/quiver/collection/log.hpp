@@ -93,7 +93,7 @@ template <StoragePolicy P>
   }
 }
 
-/// True if there is a log behind that of `newest` and batches were appended to it: a writer does that, behind the mark that every log begins with, once the
+/// True if there is a log behind that of `newest` and something was appended to it: a writer does that, behind the mark that every log begins with, once the
 /// manifest that names the log is durable. So that manifest was there and is gone.
 template <StoragePolicy P>
 [[nodiscard]] bool later_log_in_use(const typename P::Store& store, const Version& newest) {
@@ -114,9 +114,9 @@ template <StoragePolicy P>
   const WalBytes log{ByteSpan(file)};
   bool marked = false;
   for (std::uint64_t at = wal_header_size; const auto record = wal_record_at(log, header.id, at);) {
+    if (marked) return true;
     if (!record->mark && !wal_payload_at(log, header.id, at, record->length)) return false;
-    if (!record->mark && marked) return true;
-    marked = marked || record->mark;
+    marked = record->mark;
     at += record->mark ? wal_mark_size : wal_record_size(record->length);
   }
   return false;
@@ -196,7 +196,8 @@ class LogWriter {
     log_.sync();
     durable_ = upto;
   }
-  /// Says in the log how far it is durable, so that damage there is not taken for its end; the next record says it too, so a failure costs nothing. Appends.
+  /// Says in the log how far it is durable, so that damage there is not taken for its end; the next record says it too, so a failure costs nothing. Behind
+  /// the mark that the log begins with it says, too, that a manifest names the log: REQUIRES that it does, durably. Appends.
   void mark() noexcept {
     try {
       if (!waiting_.empty()) return;

@@ -51,6 +51,7 @@ template <WritableStoragePolicy P>
     first.log = log->ref();
   }
   const auto bytes = publish_manifest<P>(*fresh.store, first);
+  if (log) log->mark();
   auto recovered = Recovered<P>::of(open_version<P>(fresh.store, std::move(first), bytes, nullptr));
   return {std::move(fresh.store), std::move(fresh.lock), std::move(log), std::move(recovered)};
 }

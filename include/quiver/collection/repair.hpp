@@ -64,9 +64,10 @@ class Repair {
     if (next.number == 0 || !find_fault(next).empty()) fail(Errc::corruption, store_.path(), "what is left does not make a version: " + find_fault(next));
     store_.keep_aside(set_aside(next), "damaged-" + padded(next.number, 14));
     store_.publish(std::span(drafts));
-    const LogWriter<Writing> log(store_, next.store_id, number_behind(std::max(used_.log, next.log.number), store_.path()), next.last_sequence + 1);
+    LogWriter<Writing> log(store_, next.store_id, number_behind(std::max(used_.log, next.log.number), store_.path()), next.last_sequence + 1);
     next.log = log.ref();
     publish_manifest<Writing>(store_, next);
+    log.mark();
   }
 
  private:

@@ -180,7 +180,7 @@ class CollectionState {
       std::shared_ptr<Memtable> memtable;
       commit(std::move(next), none, *target, deletes, [&](auto version) { return empty_view(std::move(version), memtable); });
       memtable_ = std::move(memtable);
-      log_ = std::move(log);
+      continue_in(std::move(log));
       tidy(before->manifest);
     }
   }
@@ -299,7 +299,7 @@ class CollectionState {
       auto view = tip_->with(open_version<P>(store_, std::move(next), bytes.size(), before.get()));
       publish(std::move(draft));
       show(std::move(view));
-      log_ = std::move(log);
+      continue_in(std::move(log));
     }
   }
 
@@ -331,7 +331,7 @@ class CollectionState {
       std::shared_ptr<Memtable> memtable;
       commit(std::move(next), drafts, *before, deletes, [&](auto version) { return empty_view(std::move(version), memtable); });
       memtable_ = std::move(memtable);
-      log_ = std::move(log);
+      continue_in(std::move(log));
       tidy(before->manifest);
       // The version before this one keeps its log: repair can open it.
       for (; logged() && oldest_log_ < before->manifest.log.number; ++oldest_log_) remove_quietly(log_name(oldest_log_));
@@ -369,6 +369,13 @@ class CollectionState {
     auto log = std::make_unique<LogWriter<P>>(*store_, next.store_id, next.log.number + 1, next.last_sequence + 1);
     next.log = log->ref();
     return log;
+  }
+  /// From now on batches go into `log`, which the newest manifest names. That it does is said in the log at once: a manifest that goes missing is missed.
+  void continue_in(typename LogOf<P>::type log) noexcept {
+    log_ = std::move(log);
+    if constexpr (WritableStoragePolicy<P>) {
+      if (log_) log_->mark();
+    }
   }
   /// What shows a version with nothing behind it.
   [[nodiscard]] ViewPointer empty_view(std::shared_ptr<const OpenVersion<P>> version, std::shared_ptr<Memtable>& memtable) const {
