@@ -216,6 +216,41 @@ BOOST_AUTO_TEST_CASE(requests_that_cannot_be_answered_are_typed_errors) {
   BOOST_TEST(!c.fetch(DocId{0}).has_value());
 }
 
+BOOST_AUTO_TEST_CASE(options_that_no_collection_can_have_are_refused_and_nothing_is_made) {
+  const FreshFolder folder;
+  const auto refused = [&](const CreateOptions<MMapPolicy>& options) {
+    BOOST_CHECK_EXCEPTION((void)Collection<MMapPolicy>::create(folder.path(), small_schema(), options), Error, code(Errc::invalid_argument));
+    BOOST_TEST(!std::filesystem::exists(folder.path()));
+  };
+  refused({.segment_rows = 0});
+  refused({.retain = {.versions = 0}});
+  refused({.retain = {.age = std::chrono::seconds(-1)}});
+  refused({.preferred_policy = std::string(257, 'p')});
+  BOOST_CHECK_EXCEPTION((void)Collection<MMapPolicy>::create("", small_schema()), Error, code(Errc::invalid_argument));
+  BOOST_CHECK_EXCEPTION((void)Collection<MMapPolicy>::open(""), Error, code(Errc::invalid_argument));
+  auto c = Collection<MMapPolicy>::create(folder.path(), small_schema(), {.preferred_policy = std::string(256, 'p')});
+  BOOST_TEST(c.count() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_refresh_moves_neither_a_writer_nor_who_asked_for_a_version) {
+  const FreshFolder folder;
+  auto c = Collection<MMapPolicy>::create(folder.path(), small_schema(), {.retain = {.versions = 5}});
+  c.insert(small("a"));
+  c.flush();
+  auto past = Collection<MMapReadPolicy>::open(folder.path(), {.at_version = c.stats().version});
+  c.insert(small("b"), {Durability::none});
+  c.refresh();
+  BOOST_TEST(c.count() == 2u);
+  c.insert(small("c"), {Durability::none});
+  c.refresh();
+  c.flush();
+  BOOST_TEST(c.count() == 3u);
+  past.refresh();
+  BOOST_TEST(past.count() == 1u);
+  c.close();
+  BOOST_CHECK_EXCEPTION(c.refresh(), Error, code(Errc::closed));
+}
+
 BOOST_AUTO_TEST_CASE(a_scan_is_an_input_range_in_doc_id_order_with_projection_and_limit) {
   static_assert(std::ranges::input_range<ScanResult>);
   static_assert(std::movable<ScanResult> && !std::copyable<ScanResult>);

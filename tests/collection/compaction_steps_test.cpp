@@ -69,6 +69,80 @@ BOOST_AUTO_TEST_CASE(merged_files_are_opened_while_others_write) {
   BOOST_TEST(c.count() == 3u);
 }
 
+/// A version of segments with two flushes each, and what merges the first two of them.
+struct Merge {
+  using Base = detail::OpenVersion<MMapPolicy>;
+  static detail::SegmentRef segment(std::uint64_t id, std::initializer_list<std::uint64_t> blocks) {
+    detail::SegmentRef out{{id}, true, {}};
+    for (const auto number : blocks) {
+      const detail::FileRef file{"block-" + std::to_string(number), {{number, number}, 100, 0}};
+      out.blocks.push_back({detail::BlockType::scalar, "", file, 10, {number * 10}, {number * 10 + 9}});
+    }
+    return out;
+  }
+  static detail::FileRef run(std::uint64_t number) { return {"run-" + std::to_string(number), {{number, number}, 100, 0}}; }
+
+  Merge() {
+    version.schema = Schema{Field::int32("n")};
+    version.segments = {segment(1, {1, 2}), segment(2, {3, 4})};
+    version.id_runs = {run(1), run(2)};
+    auto base = std::make_shared<Base>();
+    base->manifest = version;
+    edit.base = base;
+    edit.plan.groups = {{0, 2, 0, 4, 40, 38}};
+    edit.plan.merge_runs = true;
+    edit.segments = {segment(3, {9})};
+    edit.run = run(9);
+    edit.dropped = detail::DeleteSet().with(std::vector<DocId>{{11}, {12}});
+  }
+  [[nodiscard]] bool applies(const std::vector<DocId>& deleted = {{11}, {12}, {13}}) {
+    next = version;
+    return apply_compaction(edit, detail::DeleteSet().with(deleted), next);
+  }
+
+  detail::Version version, next;
+  detail::Compaction<MMapPolicy> edit;
+};
+
+BOOST_AUTO_TEST_CASE(what_was_merged_takes_the_place_of_exactly_what_it_was_made_of) {
+  Merge m;
+  BOOST_TEST(m.applies());
+  BOOST_TEST((m.next.segments == std::vector{Merge::segment(3, {9})} && m.next.id_runs == std::vector{Merge::run(9)}));
+  m.version.segments.push_back(Merge::segment(4, {7}));  // flushed meanwhile, as is a block of the last segment that was merged
+  m.version.segments[1] = Merge::segment(2, {3, 4, 5});
+  m.version.id_runs.push_back(Merge::run(3));
+  BOOST_TEST(m.applies());
+  BOOST_TEST((m.next.segments == std::vector{Merge::segment(3, {9}), Merge::segment(2, {5}), Merge::segment(4, {7})}));
+  BOOST_TEST((m.next.id_runs == std::vector{Merge::run(9), Merge::run(3)}));
+  m.edit.segments.front().blocks.clear();  // no row was left
+  m.edit.run.reset();
+  BOOST_TEST(m.applies());
+  BOOST_TEST((m.next.segments == std::vector{Merge::segment(2, {5}), Merge::segment(4, {7})} && m.next.id_runs == std::vector{Merge::run(3)}));
+  m.edit.plan.merge_runs = false;
+  BOOST_TEST(m.applies());
+  BOOST_TEST((m.next.id_runs == m.version.id_runs));
+}
+
+BOOST_AUTO_TEST_CASE(what_was_merged_is_of_no_use_where_somebody_rolled_back_meanwhile) {
+  const auto stays = [](const char* what, auto&& change) {
+    Merge m;
+    change(m.version);
+    BOOST_TEST(!m.applies(), what);
+  };
+  stays("a schema", [](auto& v) { v.schema = Schema{Field::int32("n"), Field::int32("o")}; });
+  stays("a segment less", [](auto& v) { v.segments.pop_back(); });
+  stays("a block less", [](auto& v) { v.segments[1].blocks.pop_back(); });
+  stays("a block less in the first", [](auto& v) { v.segments[0].blocks.pop_back(); });
+  stays("another first block", [](auto& v) { v.segments[0] = Merge::segment(1, {8, 2}); });
+  stays("another last block", [](auto& v) { v.segments[1] = Merge::segment(2, {3, 8}); });
+  stays("a run less", [](auto& v) { v.id_runs.pop_back(); });
+  stays("another run", [](auto& v) { v.id_runs[1] = Merge::run(8); });
+  stays("more runs, none of them the same", [](auto& v) { v.id_runs = {Merge::run(4), Merge::run(5), Merge::run(6)}; });
+  Merge m;
+  BOOST_TEST(!m.applies({{11}}));  // a dropped document lives again
+  BOOST_TEST(m.applies({{11}, {12}}));
+}
+
 BOOST_AUTO_TEST_CASE(memory_bounds_the_text_of_all_columns_together) {
   const FreshFolder folder;
   constexpr int columns = 16, rows = 64;

@@ -282,6 +282,96 @@ BOOST_AUTO_TEST_CASE(rolling_back_while_it_runs_wins) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(rolling_back_to_any_version_while_it_runs_wins) {
+  // Versions of fewer segments, of fewer blocks in the last one, of other segments with the same number of them, of other id runs.
+  const auto each_version = [](auto&& visit) {
+    const FreshFolder folder;
+    auto c = Files::create(folder.path(), numbered_schema(), {.durability = Durability::buffered, .segment_rows = 30, .retain = {.versions = 30}});
+    std::vector<std::pair<std::uint64_t, Held>> versions;
+    Held held;
+    const auto flushed = [&] {
+      c.flush();
+      versions.emplace_back(c.stats().version, held);
+    };
+    for (std::uint64_t i = 0; i < 80; ++i) {
+      c.insert(numbered(i, held[i] = i));
+      if (i % 10 == 9) flushed();
+      if (i == 49) c.optimize(), versions.emplace_back(c.stats().version, held);
+    }
+    c.erase("k5"), held.erase(5);
+    flushed();
+    visit(folder, c, versions);
+  };
+  std::size_t all = 1;
+  for (std::size_t to = 0; to < all; ++to)
+    each_version([&](const FreshFolder& folder, Files& c, const auto& versions) {
+      all = versions.size();
+      const auto& [number, held] = versions[to];
+      std::size_t calls = 0;
+      c.optimize({.progress = [&, n = number](const Progress&) {
+        if (++calls == 2) c.rollback_to(n);
+        return true;
+      }});
+      BOOST_TEST(calls >= 2u);
+      BOOST_TEST(holds(c, held), "back to version " << number);
+      BOOST_TEST(c.verify().ok());
+      c.insert(numbered(500, 5));
+      c.close();
+      auto now = held;
+      now[500] = 5;
+      BOOST_TEST(holds(Files::open(folder.path()), now));
+    });
+  BOOST_TEST(all == 10u);
+}
+
+BOOST_AUTO_TEST_CASE(more_rows_than_a_group_holds_are_merged_in_their_order) {
+  const FreshFolder folder;
+  const Schema schema{Field::uint64("n")};
+  constexpr std::uint64_t rows = detail::default_group_rows + 3000;
+  auto c = Files::create(folder.path(), schema, {.durability = Durability::none});
+  std::vector<Document> batch;
+  for (std::uint64_t i = 0; i < rows; ++i) {
+    batch.push_back(Document{"k" + std::to_string(i), {{"n", i}}});
+    if (batch.size() < 2000 && i + 1 < rows) continue;
+    c.insert(batch);
+    batch.clear();
+    if (i == 1999) c.flush();
+  }
+  c.optimize();
+  BOOST_TEST(c.segments().size() == 1u);
+  const auto reader = Collection<FileReadPolicy>::open(folder.path());
+  std::uint64_t seen = 0;
+  for (const Document& d : reader.scan()) seen += d.get<std::uint64_t>("n") == seen ? 1 : 0;
+  BOOST_TEST(seen == rows);
+  BOOST_TEST(reader.fetch(DocId{1})->key() == "k0");
+  BOOST_TEST((reader.fetch(DocId{rows})->get<std::uint64_t>("n") == rows - 1));
+}
+
+BOOST_AUTO_TEST_CASE(the_background_leaves_alone_what_costs_more_than_it_gives) {
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), numbered_schema(), {.durability = Durability::buffered});
+  const auto plan = [&](const detail::CompactionLimits& limits) {
+    c.flush();
+    auto store = std::make_shared<MMapPolicy::Store>(MMapPolicy::open_store(folder.path(), {}, OpenMode::read_only));
+    return detail::plan_compaction<MMapPolicy>(*detail::open_newest<MMapPolicy>(store), limits);
+  };
+  const auto background = detail::CompactionLimits::background(), all = detail::CompactionLimits::all();
+  for (std::uint64_t i = 0; i < 20; ++i) c.insert(numbered(i, i));
+  BOOST_TEST((plan(background).empty() && plan(all).empty()));
+  for (std::uint64_t i = 0; i < 3; ++i) c.erase("k" + std::to_string(i));
+  BOOST_TEST((plan(background).empty() && !plan(all).empty()));
+  c.erase("k3");  // one in five
+  BOOST_TEST(plan(background).groups.size() == 1u);
+  BOOST_TEST(plan(background).merge_runs);
+  c.optimize();
+  BOOST_TEST((plan(background).empty() && plan(all).empty()));
+  for (std::uint64_t i = 20; i < 26; ++i) c.insert(numbered(i, i)), c.flush();
+  BOOST_TEST((plan(background).empty() && !plan(all).empty()));
+  c.insert(numbered(26, 0));  // the eighth part
+  BOOST_TEST(plan(background).groups.size() == 1u);
+  BOOST_TEST(!plan(background).merge_runs);
+}
+
 BOOST_AUTO_TEST_CASE(readers_go_on_with_what_they_have_and_refresh) {
   const FreshFolder folder;
   auto c = Files::create(folder.path(), numbered_schema(), {.retain = {.versions = 3}});

@@ -95,6 +95,36 @@ BOOST_AUTO_TEST_CASE(a_version_that_is_not_retained_is_not_found) {
   BOOST_TEST(holds(c, held));
 }
 
+BOOST_AUTO_TEST_CASE(a_version_is_listed_until_it_is_neither_young_nor_among_the_newest) {
+  using namespace quiver::detail;
+  Version before, next;
+  for (std::uint64_t number = 1; number <= 5; ++number)
+    before.retained.push_back({number, static_cast<std::int64_t>(number) * 10'000'000, 0, number == 3});  // ten seconds from one to the next
+  before.number = 6, before.time = 60'000'000;
+  next.number = 7, next.time = 70'000'000;
+  const auto kept = [&](std::uint64_t versions, std::int64_t age, std::uint64_t keep = 0) {
+    next.retain_versions = versions, next.retain_age_seconds = age;
+    std::vector<std::uint64_t> out;
+    for (const auto& version : retained_after(before, next, keep)) out.push_back(version.number);
+    return out;
+  };
+  using Numbers = std::vector<std::uint64_t>;
+  BOOST_TEST((kept(1, 0) == Numbers{6}));
+  BOOST_TEST((kept(2, 0) == Numbers{6}));
+  BOOST_TEST((kept(3, 0) == Numbers{5, 6}));
+  BOOST_TEST((kept(5, 0) == Numbers{2, 4, 5, 6}));  // 3 continues 2 and is no version of its own
+  BOOST_TEST((kept(1, 20) == Numbers{6}));          // younger, so that one of 20 seconds goes
+  BOOST_TEST((kept(1, 21) == Numbers{5, 6}));
+  BOOST_TEST((kept(1, 41) == Numbers{4, 5, 6}));
+  BOOST_TEST((kept(4, 21) == Numbers{4, 5, 6}));
+  BOOST_TEST((kept(1, std::numeric_limits<std::int64_t>::max()) == Numbers{1, 2, 4, 5, 6}));
+  BOOST_TEST((kept(1, 0, 2) == Numbers{2, 6}));
+  next.time = 0;  // a clock that went back makes nothing old
+  BOOST_TEST((kept(1, 5) == Numbers{1, 2, 4, 5, 6}));
+  next.time = 70'000'000, next.continues = true;
+  BOOST_TEST((kept(2, 0) == Numbers{5, 6}));
+}
+
 BOOST_AUTO_TEST_CASE(a_snapshot_and_a_reader_keep_what_was_rolled_back) {
   const FreshFolder folder;
   auto c = Files::create(folder.path(), numbered_schema());

@@ -241,12 +241,10 @@ template <StoragePolicy P>
   const auto& old = edit.base->manifest;
   const auto step = 1 + old.schema.vectors().size();
   // Segments only grow at the end, the last one too, until somebody rolls back or compacts.
-  if (next.schema != old.schema || next.segments.size() < old.segments.size() || next.id_runs.size() < old.id_runs.size()) return false;
-  for (std::size_t i = 0; i < old.segments.size(); ++i) {
-    const auto &was = old.segments[i].blocks, &is = next.segments[i].blocks;
-    if (next.segments[i].id != old.segments[i].id || is.size() < was.size() || !std::equal(was.begin(), was.end(), is.begin())) return false;
-  }
-  if (!std::equal(old.id_runs.begin(), old.id_runs.end(), next.id_runs.begin())) return false;
+  const auto begins = [](const auto& all, const auto& with) { return all.size() >= with.size() && std::equal(with.begin(), with.end(), all.begin()); };
+  if (next.schema != old.schema || next.segments.size() < old.segments.size() || !begins(next.id_runs, old.id_runs)) return false;
+  for (std::size_t i = 0; i < old.segments.size(); ++i)
+    if (!begins(next.segments[i].blocks, old.segments[i].blocks)) return false;
   if (!edit.dropped.without(deletes).empty()) return false;
 
   std::vector<SegmentRef> segments;

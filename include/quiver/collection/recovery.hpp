@@ -20,15 +20,12 @@ struct ReadManifest {
   std::uint64_t bytes = 0;
 };
 
-/// Reads manifest `number`; the number within must be the one of its name.
+/// Reads manifest `number`.
 template <StoragePolicy P>
 [[nodiscard]] ReadManifest read_manifest(const typename P::Store& store, std::uint64_t number) {
   const auto name = manifest_name(number);
   const auto bytes = store.read_small(name);
-  auto version = decode_version(bytes, store.path() / name);
-  if (version.number != number)
-    fail(Errc::corruption, store.path() / name, "this is the manifest of version " + std::to_string(version.number) + " under another name");
-  return {std::move(version), bytes.size()};
+  return {decode_version(bytes, store.path() / name), bytes.size()};
 }
 
 /// What the names in a store say of its versions: the numbers of the manifests, ascending, and the highest of a log; 0: there is none.

@@ -181,7 +181,8 @@ class Salvage {
       log.bytes.resize(static_cast<std::size_t>(reader.size()));
       reader.read(0, log.bytes);
       const auto found = decode_wal_header(log.bytes, log.path);
-      if (found.store != saved_.front().version.store_id || found.number != number || (owner != nullptr && found.id != owner->log.id))
+      const bool owned = owner == nullptr || (found.id == owner->log.id && found.first_sequence == owner->last_sequence + 1);
+      if (found.store != saved_.front().version.store_id || found.number != number || !owned)
         fail(Errc::corruption, log.path, 16, "this is not the log of this collection that belongs here");
       header = found;
     });
@@ -241,6 +242,9 @@ class Salvage {
       }
     }
     if (!newest_read_) look_at_unnamed_blocks();
+    if (const auto next = plan_ ? batches_.find(plan_->reached + 1) : batches_.end(); next != batches_.end())
+      problem(Errc::corruption, *next->second.path,
+              "batch " + std::to_string(next->first) + " cannot follow what is before it; it was left out, and all behind it", next->second.offset);
     if (!plan_)
       problem(
           Errc::corruption, store_.path() / newest.version.deletes.file.name,

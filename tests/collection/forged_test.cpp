@@ -1,0 +1,307 @@
+// Files that verify by themselves and contradict each other: what no flipped bit makes, but a bug, a tool or a mixed up backup can.
+#include <quiver/collection/collection.hpp>
+
+#include <quiver/collection/repair.hpp>
+#include <quiver/collection/verify_path.hpp>
+
+#include "support/error_code.hpp"
+#include "support/policies.hpp"
+#include "support/raw_manifest.hpp"
+#include "support/store_files.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <functional>
+
+using namespace quiver;
+using namespace quiver::test;
+
+namespace forged {
+namespace {
+
+namespace fs = std::filesystem;
+
+Schema tiny_schema() { return Schema{Field::int32("n")}; }
+Document document(int i) { return Document{"k" + std::to_string(i), {{"n", i}}}; }
+
+std::string text_of(ByteSpan bytes) { return std::string(detail::as_text(bytes)); }
+
+/// What a killed writer left: versions 2 and 3 with deletes, and a log with two batches behind them. Ids are one higher than numbers.
+class Left {
+ public:
+  Left() {
+    auto c = Collection<MMapPolicy>::create(folder_.path("live"), tiny_schema(), {.durability = Durability::buffered, .retain = {.versions = 3}});
+    c.insert({document(0), document(1)});
+    c.flush();
+    c.insert(document(2));
+    c.erase("k1");
+    c.flush();
+    c.insert(document(3));
+    c.erase("k0");
+    copy_store(folder_.path("live"), path());
+    newest_ = version(3);
+  }
+  [[nodiscard]] fs::path path() const { return folder_.path("left"); }
+  [[nodiscard]] fs::path path(const std::string& name) const { return path() / name; }
+  [[nodiscard]] fs::path other(const std::string& name) const { return folder_.path(name); }
+  [[nodiscard]] detail::Version version(std::uint64_t number) const {
+    const auto name = detail::manifest_name(number);
+    return detail::decode_version(as_bytes(read_store(path()).at(name)), name);
+  }
+  [[nodiscard]] const detail::Version& newest() const { return newest_; }
+  [[nodiscard]] std::string log() const { return detail::log_name(newest_.log.number); }
+  [[nodiscard]] detail::WalHeader header() const { return {newest_.log.id, newest_.store_id, newest_.log.number, newest_.last_sequence + 1}; }
+
+  /// Puts a manifest there as if a writer had meant it.
+  void put(const detail::Version& version, std::uint32_t format = detail::manifest_format_version) const {
+    put_file(path(detail::manifest_name(version.number)), text_of(raw_manifest(version, format)));
+  }
+  /// Puts a log there: its header, a mark, and a batch for each payload.
+  void put_log(const std::string& name, const detail::WalHeader& header, const std::vector<Bytes>& payloads) const {
+    auto bytes = detail::encode_wal_header(header);
+    auto sequence = header.first_sequence;
+    detail::append_wal_mark(bytes, header.id, bytes.size(), sequence - 1, bytes.size());
+    for (const auto& payload : payloads) detail::append_wal_record(bytes, header.id, bytes.size(), sequence++, detail::wal_header_size, payload);
+    put_file(path(name), text_of(bytes));
+  }
+
+ private:
+  static ByteSpan as_bytes(const std::string& text) { return detail::as_bytes(std::string_view(text)); }
+
+  FreshFolder folder_;
+  detail::Version newest_;
+};
+
+Bytes batch(const std::vector<std::pair<std::uint64_t, int>>& puts, const std::vector<std::uint64_t>& deletes) {
+  const auto schema = tiny_schema();
+  detail::WalBatch out(schema);
+  detail::BoundRow row;
+  for (const auto& [id, n] : puts) {
+    const auto one = document(n);
+    detail::bind_document(schema, one, row);
+    out.put(DocId{id}, one.key(), row);
+  }
+  for (const auto id : deletes) out.erase(DocId{id});
+  const auto bytes = out.bytes();
+  return Bytes(bytes.begin(), bytes.end());
+}
+
+/// Every backend refuses to open it, and so do verify() and a look at what repair() would do.
+RepairReport refused(const Left& store, const std::string& file, Errc code = Errc::corruption) {
+  const auto open = [&]<class P>() {
+    const auto error = error_of([&] { (void)Collection<P>::open(store.path(), {.mode = OpenMode::read_only}); });
+    BOOST_TEST((error && error->code() == code && error->path().filename() == file), (error ? error->what() : "opened"));
+  };
+  open.template operator()<MMapPolicy>();
+  open.template operator()<MemoryPolicy>();
+  open.template operator()<FileReadPolicy>();
+  open.template operator()<CheckedMMapPolicy>();
+  BOOST_TEST((code_of([&] { (void)Collection<MMapPolicy>::open(store.path()); }) == code));
+  const auto report = verify(store.path());
+  BOOST_TEST_REQUIRE(!report.ok());
+  BOOST_TEST((report.problems.front().code == code && report.problems.front().path.filename() == file), report.problems.front().what);
+  auto plan = repair(store.path());
+  BOOST_TEST(std::any_of(plan.problems.begin(), plan.problems.end(), [&](const auto& p) { return p.code == code && p.path.filename() == file; }));
+  return plan;
+}
+
+std::string keys(const fs::path& path, std::optional<std::uint64_t> version = {}) {
+  std::string out;
+  const auto c = Collection<FileReadPolicy>::open(path, {.mode = OpenMode::read_only, .at_version = version});
+  for (const auto& d : c.scan()) out += d.key() + " ";
+  return out;
+}
+
+}  // namespace
+}  // namespace forged
+
+BOOST_AUTO_TEST_SUITE(forged)
+
+BOOST_AUTO_TEST_CASE(a_log_that_is_not_the_one_of_its_manifest_is_refused) {
+  const auto refuse = [](const char* what, auto&& change) {
+    BOOST_TEST_CONTEXT(what) {
+      const Left store;
+      BOOST_TEST_REQUIRE(keys(store.path()) == "k2 k3 ");
+      auto header = store.header();
+      change(header);
+      store.put_log(store.log(), header, {batch({{4, 3}}, {})});
+      refused(store, store.log());
+    }
+  };
+  refuse("id", [](auto& header) { header.id.low ^= 1; });
+  refuse("store", [](auto& header) { header.store.high ^= 1; });
+  refuse("number", [](auto& header) { ++header.number; });
+  refuse("sequence behind", [](auto& header) { ++header.first_sequence; });
+  refuse("sequence before", [](auto& header) { --header.first_sequence; });
+}
+
+BOOST_AUTO_TEST_CASE(batches_that_cannot_follow_a_version_are_refused_and_repair_counts_them) {
+  const auto refuse = [](const char* what, const Bytes& payload, std::uint64_t lost) {
+    BOOST_TEST_CONTEXT(what) {
+      const Left store;
+      store.put_log(store.log(), store.header(), {batch({{4, 3}}, {}), payload});
+      const auto plan = refused(store, store.log());
+      BOOST_TEST(plan.possible);
+      BOOST_TEST(plan.documents_lost == lost);
+      BOOST_TEST(repair(store.path(), {.dry_run = false}).documents_lost == lost);
+      BOOST_TEST(keys(store.path()) == "k0 k2 k3 ");
+      BOOST_TEST(verify(store.path()).ok());
+    }
+  };
+  refuse("an id is left out", batch({{6, 5}}, {}), 1);
+  refuse("an id is given twice", batch({{4, 5}}, {}), 1);
+  refuse("what is deleted was never there", batch({}, {5}), 0);
+  refuse("what is deleted comes later", batch({{5, 4}}, {6}), 1);
+  refuse("no batch at all", Bytes(3), 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_document_may_be_deleted_twice_or_in_the_batch_that_puts_it) {
+  const Left store;
+  store.put_log(store.log(), store.header(), {batch({{4, 3}, {5, 4}}, {4, 1, 2}), batch({}, {1, 4})});
+  BOOST_TEST(keys(store.path()) == "k2 k4 ");
+  auto c = Collection<MMapPolicy>::open(store.path());
+  BOOST_TEST(c.count() == 2u);
+  BOOST_TEST(c.stats().documents == 2u);
+  c.flush();
+  BOOST_TEST(c.verify().ok());
+  c.optimize();
+  BOOST_TEST(c.stats().deleted == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_later_log_of_another_store_or_without_a_record_says_nothing_of_this_one) {
+  const Left store;
+  auto header = store.header();
+  const auto name = detail::log_name(++header.number);
+  header.store.low ^= 1;
+  store.put_log(name, header, {batch({{5, 4}}, {})});
+  BOOST_TEST(keys(store.path()) == "k2 k3 ");
+  header.store = store.newest().store_id;
+  store.put_log(name, header, {});
+  BOOST_TEST(keys(store.path()) == "k2 k3 ");
+  const auto begun = read_store(store.path()).at(name);
+  for (std::size_t length = 0; length <= begun.size(); ++length) {
+    put_file(store.path(name), begun.substr(0, length));
+    BOOST_TEST(keys(store.path()) == "k2 k3 ");
+  }
+  // A record behind the first mark, or the beginning of one, is there only once a manifest names the log.
+  store.put_log(name, header, {batch({{5, 4}}, {})});
+  const auto whole = read_store(store.path()).at(name);
+  for (auto length = begun.size(); length <= whole.size(); ++length) {
+    put_file(store.path(name), whole.substr(0, length));
+    const bool told = length >= begun.size() + detail::wal_record_header_size;
+    BOOST_TEST((code_of([&] { (void)keys(store.path()); }) == (told ? Errc::corruption : Errc::none)));
+  }
+  // The batches that a writer took over lie before the mark.
+  auto taken_over = detail::encode_wal_header(header);
+  detail::append_wal_record(taken_over, header.id, taken_over.size(), header.first_sequence, detail::wal_header_size, batch({{4, 3}}, {}));
+  for (const bool behind : {false, true}) {
+    detail::append_wal_mark(taken_over, header.id, taken_over.size(), header.first_sequence, taken_over.size());
+    put_file(store.path(name), text_of(taken_over));
+    BOOST_TEST((code_of([&] { (void)keys(store.path()); }) == (behind ? Errc::corruption : Errc::none)));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(an_older_version_of_another_store_is_refused_and_repair_goes_on_without_it) {
+  const Left store;
+  auto older = store.version(2);
+  older.store_id.low ^= 1;
+  store.put(older);
+  BOOST_TEST(keys(store.path()) == "k2 k3 ");
+  const auto error = error_of([&] { (void)keys(store.path(), 2); });
+  BOOST_TEST((error && error->code() == Errc::corruption && error->path().filename() == detail::manifest_name(2)));
+  BOOST_TEST(!verify(store.path()).ok());
+  const auto plan = repair(store.path());
+  BOOST_TEST_REQUIRE(plan.problems.size() == 1u);
+  BOOST_TEST(plan.problems.front().path.filename() == detail::manifest_name(2));
+  BOOST_TEST(plan.possible);
+  BOOST_TEST(plan.documents_lost == 0u);
+  static_cast<void>(repair(store.path(), {.dry_run = false}));
+  BOOST_TEST(verify(store.path()).ok());
+  BOOST_TEST(keys(store.path()) == "k2 k3 ");
+}
+
+BOOST_AUTO_TEST_CASE(two_logs_that_disagree_are_not_mixed) {
+  const Left store;
+  // The newest manifest is gone; of the log behind it only the first batch is the one that the log before has, too.
+  auto header = store.header();
+  const auto name = detail::log_name(++header.number);
+  store.put_log(store.log(), store.header(), {batch({{4, 3}}, {}), batch({{5, 4}}, {})});
+  store.put_log(name, header, {batch({{4, 3}}, {}), batch({{5, 5}}, {}), batch({{6, 6}}, {})});
+  put_file(store.path(detail::manifest_name(4)), "");
+  const auto plan = repair(store.path());
+  BOOST_TEST(std::count_if(plan.problems.begin(), plan.problems.end(), [&](const auto& p) { return p.path.filename() == name && p.offset.has_value(); }) == 1);
+  BOOST_TEST(plan.possible);
+  static_cast<void>(repair(store.path(), {.dry_run = false}));
+  BOOST_TEST(keys(store.path()) == "k0 k2 k3 k4 ");
+}
+
+BOOST_AUTO_TEST_CASE(id_runs_that_do_not_know_a_document_are_found_by_verify) {
+  const Left store;
+  auto version = store.newest();
+  BOOST_TEST_REQUIRE(version.id_runs.size() == 2u);
+  version.id_runs.pop_back();
+  store.put(version);
+  const auto report = verify(store.path());
+  BOOST_TEST_REQUIRE(report.problems.size() == 1u);
+  BOOST_TEST((report.problems.front().code == Errc::corruption && report.problems.front().what.find("'k2'") != std::string::npos));
+}
+
+BOOST_AUTO_TEST_CASE(a_store_that_only_a_newer_quiver_may_write_is_read_and_nothing_else) {
+  const Left store;
+  auto version = store.newest();
+  version.features.ro_compat = std::uint32_t{1} << 31;
+  store.put(version);
+  const auto before = read_store(store.path());
+  BOOST_TEST(keys(store.path()) == "k2 k3 ");
+  const auto mismatch = [](auto&& call) { BOOST_TEST((code_of(call) == Errc::version_mismatch)); };
+  mismatch([&] { (void)Collection<MMapPolicy>::open(store.path()); });
+  const auto reader = Collection<MMapPolicy>::open(store.path(), {.mode = OpenMode::read_only});
+  mismatch([&] { reader.backup(store.other("backup")); });
+  mismatch([&] { (void)reader.copy_to<MemoryPolicy>(store.other("copy")); });
+  BOOST_TEST(verify(store.path()).ok());
+  for (const bool dry : {true, false}) {
+    const auto report = repair(store.path(), {.dry_run = dry});
+    BOOST_TEST(!report.possible);
+    BOOST_TEST((report.problems.size() == 1u && report.problems.front().code == Errc::version_mismatch));
+  }
+  auto now = read_store(store.path());
+  now.erase("LOCK");
+  auto same = before;
+  same.erase("LOCK");
+  BOOST_TEST((now == same));
+}
+
+BOOST_AUTO_TEST_CASE(a_format_that_only_a_newer_quiver_reads_is_left_alone_by_repair) {
+  for (const std::uint64_t number : {3u, 2u}) {
+    const Left store;
+    auto version = store.version(number);
+    version.features.incompat = std::uint32_t{1} << 31;
+    store.put(version);
+    const auto before = read_store(store.path());
+    for (const bool dry : {true, false}) {
+      const auto report = repair(store.path(), {.dry_run = dry});
+      BOOST_TEST(!report.possible);
+      BOOST_TEST((!report.problems.empty() && report.problems.front().code == Errc::version_mismatch));
+    }
+    auto now = read_store(store.path());
+    now.erase("LOCK");
+    auto same = before;
+    same.erase("LOCK");
+    BOOST_TEST((now == same));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_log_that_became_shorter_than_what_was_read_is_damage) {
+  const Left store;
+  auto reader = Collection<FileReadPolicy>::open(store.path());
+  const auto log = read_store(store.path()).at(store.log());
+  put_file(store.path(store.log()), log.substr(0, detail::wal_header_size + detail::wal_mark_size));
+  const auto error = error_of([&] { reader.refresh(); });
+  BOOST_TEST((error && error->code() == Errc::corruption && error->path().filename() == store.log() && error->offset().has_value()));
+  BOOST_TEST(reader.count() == 2u);
+  put_file(store.path(store.log()), log);
+  reader.refresh();
+  BOOST_TEST(reader.count() == 2u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
