@@ -199,6 +199,13 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_true_is_refused_under_a_valid_checksum_and_n
   expect_refused("number 0", [](Version& v) { v.number = v.parent = 0; });
   expect_refused("its own parent", [](Version& v) { v.parent = v.number; });
   expect_refused("no store id", [](Version& v) { v.store_id = {}; });
+  expect_refused("segments of no rows", [](Version& v) { v.segment_rows = 0; });
+  expect_refused("no version to keep", [](Version& v) { v.retain_versions = 0; });
+  expect_refused("one that continues and retains nothing", [](Version& v) { v.continues = true, v.retained.clear(); });
+  expect_refused("one that continues and retains only such", [](Version& v) {
+    v.continues = true;
+    for (auto& kept : v.retained) kept.continues = true;
+  });
   expect_refused("a negative age", [](Version& v) { v.retain_age_seconds = -1; });
   expect_refused("a long policy", [](Version& v) { v.preferred_policy.assign(257, 'x'); });
   expect_refused("a long library version", [](Version& v) { v.library_version.assign(257, 'x'); });
