@@ -5,7 +5,9 @@
 #include <quiver/segment/segment.hpp>
 #include <quiver/storage/memory.hpp>
 
+#include "support/counting_policy.hpp"
 #include "support/error_code.hpp"
+#include "support/strict_policy.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -16,7 +18,7 @@ using test::error_of;
 
 namespace {
 
-using P = MemoryPolicy;
+using P = test::CountingPolicy<test::BasicStrictPolicy<MemoryPolicy>>;  // whose views end with their scope
 
 /// A store in memory of one memtable's rows, written as one part.
 struct Written {
@@ -125,9 +127,11 @@ BOOST_AUTO_TEST_CASE(many_queries_for_nothing_and_queries_of_nothing_look_at_no_
   const Written written(numbers_and_vectors(), 3);
   const std::vector<float> queries{1, 1, 2, 2, 3, 3};
   const auto search = [&](const Rows<P>& rows, std::size_t k) {
+    P::counts.reset();
     const auto results = rows.search_batch(written.store, written.schema, {.field = "v", .queries = queries, .k = k});
     BOOST_TEST_REQUIRE(results.size() == 3u);
     for (const auto& result : results) BOOST_TEST(result.stats().rows_visited == (k == 0 || rows.documents() == 0 ? 0u : 3u));
+    BOOST_TEST((P::counts.views == 0u) == (k == 0 || rows.documents() == 0));
     return results[1].size();
   };
   BOOST_TEST(search(written.rows(), 2) == 2u);
