@@ -2,8 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include <future>
 #include <latch>
+#include <memory>
 #include <stdexcept>
 #include <string>
 
@@ -54,17 +54,17 @@ BOOST_AUTO_TEST_CASE(a_thread_is_waited_for_once_or_forgotten) {
   BOOST_TEST(ran.load());
   joined.join();
   joined.forget();
-  std::promise<void> go, ended;
+  const auto stage = std::make_shared<std::atomic<int>>(0);  // which the thread may outlive us with
   {
-    Thread forgotten([&, may_go = go.get_future()]() mutable {
-      may_go.wait();
-      ended.set_value_at_thread_exit();
+    Thread forgotten([stage] {
+      while (stage->load() == 0) std::this_thread::yield();
+      stage->store(2);
     });
     forgotten.forget();
     forgotten.join();  // at once: it waits for us
   }
-  go.set_value();
-  ended.get_future().wait();
+  stage->store(1);
+  while (stage->load() != 2) std::this_thread::yield();
 }
 
 BOOST_AUTO_TEST_CASE(what_tasks_wrote_is_seen_when_all_have_ended) {
