@@ -251,7 +251,25 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_true_is_refused_under_a_valid_checksum_and_n
   expect_refused("ids that overlap", of_flush([](BlockRef& b) { b.first.value = 100; }));
   expect_refused("segments in the wrong order", [](Version& v) { std::swap(v.segments[0], v.segments[1]); });
   expect_refused("a segment twice", [](Version& v) { v.segments[1].id = v.segments[0].id; });
+  expect_refused("a segment that was torn in two", [](Version& v) {
+    v.segments[0].blocks.resize(3);
+    v.documents -= 50;
+    auto& blocks = v.segments[1].blocks;
+    v.segments[1].id = v.segments[0].id;
+    for (auto& block : blocks) block.file.name = block_name({v.segments[0].id, v.next_block++, block.type});
+  });
   expect_refused("an unsealed segment before the last", [](Version& v) { v.segments[0].sealed = false; });
+}
+
+BOOST_AUTO_TEST_CASE(a_fault_shows_sixty_four_characters_of_a_name_and_no_control_characters) {
+  const auto fault = [](const std::string& name) {
+    auto version = test::small_version();
+    version.id_runs[0].name = name;
+    return find_fault(version);
+  };
+  BOOST_TEST(fault(std::string(64, 'x')) == "'" + std::string(64, 'x') + "' is no name for a run of the id map");
+  BOOST_TEST(fault(std::string(65, 'x')) == "'" + std::string(64, 'x') + "...' is no name for a run of the id map");
+  BOOST_TEST(fault("a\x1B\n\x7F\xFF~") == "'a????~' is no name for a run of the id map");
 }
 
 BOOST_AUTO_TEST_CASE(a_log_that_cannot_be_is_refused) {

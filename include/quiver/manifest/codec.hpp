@@ -177,8 +177,6 @@ void transfer(Archive& archive, V& v, std::vector<FieldRecord>& fields, std::vec
     fail(Errc::io_error, path, "not enough memory for a manifest of " + std::to_string(bytes.size()) + " bytes");
   } catch (const std::exception& e) {
     broken(e.what());
-  } catch (...) {
-    broken("it cannot be read");
   }
   version.features = masks;
   if (const auto fault = find_fault(version); !fault.empty()) fail(Errc::corruption, path, manifest_frame_size, "manifest: " + fault);
