@@ -85,18 +85,18 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   auto identity = test::claimed_identity(bytes);
   if (identity == FileIdentity{}) identity.length = size;
   // A manifest says how many rows there are: as many as the section holds, and others.
-  std::uint64_t rows = 70;
+  std::uint64_t length = 70 * dimension * sizeof(float);
   try {
-    rows = Block<test::BytesReader>(test::BytesReader(bytes, path), scope, identity, BlockKind::vector_index).section(vectors_section).length /
-           (dimension * sizeof(float));
+    length = Block<test::BytesReader>(test::BytesReader(bytes, path), scope, identity, BlockKind::vector_index).section(vectors_section).length;
   } catch (const Error&) {
     // Said again below.
   }
+  const std::uint64_t rows = length / (dimension * sizeof(float));
   for (const auto metric : {Metric::l2, Metric::cosine})
-    for (const auto told : {rows, rows + 1, ~std::uint64_t{0}}) {
+    for (const auto told : {rows, rows - 1, rows + 1, ~std::uint64_t{0}}) {
       try {
         const Flat flat(test::BytesReader(bytes, path), scope, identity, metric, dimension, told);
-        if (told != rows) broken("another number of rows was taken");
+        if (told != rows || length % (dimension * sizeof(float)) != 0) broken("another number of rows was taken");
         fuzz::accepted();
         ask(flat, metric, size);
       } catch (const Error& e) {
