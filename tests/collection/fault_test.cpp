@@ -104,6 +104,9 @@ std::filesystem::path make_sample(const std::filesystem::path& path) {
   c.erase("k1");
   return path;
 }
+/// Two plans: a fault of a call, and that nothing can be removed meanwhile.
+using Stuck = FaultyFileSystem<Faulty>;
+
 template <class C>
 std::string keys(const C& c) {
   std::string out;
@@ -234,6 +237,51 @@ BOOST_AUTO_TEST_CASE(a_manifest_that_is_visible_though_its_publishing_failed_kee
       }
       BOOST_TEST(ended > 0, call.name << ": nothing was published");
     }
+}
+
+BOOST_AUTO_TEST_CASE(what_a_failed_flush_could_not_remove_does_not_stand_in_the_way_of_the_next) {
+  using quiver::test::IoCall;
+  const FreshFolder folder;
+  const auto sample = make_sample(folder.path("sample")), path = folder.path();
+  for (const auto& [kind, error] : {std::pair(IoCall::create_file, ENOSPC), std::pair(IoCall::write, ENOSPC), std::pair(IoCall::sync_file, ENOSPC),
+                                    std::pair(IoCall::rename, ENOSPC), std::pair(IoCall::map, ENOMEM)}) {
+    int left = 0;
+    for (std::size_t at = 1;; ++at) {
+      std::filesystem::remove_all(path);
+      copy_store(sample, path);
+      BOOST_TEST_CONTEXT("kind " << static_cast<int>(kind) << ", call " << at) {
+        auto c = Collection<BasicMMapPolicy<Stuck>>::open(path);
+        c.insert({document(4), document(5)});
+        c.erase("k0");  // a file of deletes too
+        Stuck::plan({.at = at, .error = error, .only = kind});
+        Faulty::plan({.at = 1, .error = EACCES, .for_ever = true, .only = IoCall::remove});
+        const auto failure = error_of([&] { c.flush(); });
+        const bool fired = Stuck::fired() != 0;
+        const bool stuck = Faulty::fired() != 0;
+        Stuck::clear();
+        Faulty::clear();
+        if (!fired) {
+          BOOST_TEST(!failure.has_value());
+          break;
+        }
+        if (failure && (failure->code() == Errc::no_space || kind == IoCall::map)) {
+          left += stuck;
+          c.flush();
+          BOOST_TEST(keys(c) == "k2 k3 k4 k5 ");
+          BOOST_TEST(c.verify().ok());
+          c.insert(document(6));
+          c.flush();
+          c.close();
+          const auto again = Collection<MMapPolicy>::open(path);
+          BOOST_TEST(keys(again) == "k2 k3 k4 k5 k6 ");
+          BOOST_TEST(again.verify().ok());
+        } else {
+          BOOST_TEST((!failure || failure->code() == Errc::io_error));
+        }
+      }
+    }
+    BOOST_TEST(left > 0, "kind " << static_cast<int>(kind) << ": nothing was left behind");
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
