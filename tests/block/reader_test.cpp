@@ -4,6 +4,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "support/error_code.hpp"
 #include "support/golden.hpp"
 #include "support/sample_block.hpp"
 
@@ -116,6 +117,19 @@ BOOST_AUTO_TEST_CASE(verify_names_the_chunk_that_differs) {
     BOOST_REQUIRE(is(error, Errc::corruption));
     BOOST_TEST((error->offset() == chunk * chunk_size));
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_checksum_of_the_footer_that_changed_since_opening_is_found) {
+  auto [bytes, identity] = test::sample_block();
+  const auto at = static_cast<std::size_t>(locate_trailer(ByteSpan(bytes).last(10), bytes.size(), path)) + 56;
+  BytesScope scope;
+  const Block<BytesReader> block(BytesReader(bytes, path), scope, identity, BlockKind::vector_index);
+  bytes[at] ^= std::byte{1};  // which the checksum itself does not cover
+  const auto error = test::error_of([&] { block.verify(scope); });
+  BOOST_REQUIRE(is(error, Errc::corruption));
+  BOOST_TEST((error->offset() == block.trailer().data_length));
+  bytes[at] ^= std::byte{1};
+  block.verify(scope);
 }
 
 BOOST_AUTO_TEST_CASE(chunks_that_change_places_are_found) {

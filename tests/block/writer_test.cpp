@@ -1,6 +1,7 @@
 #include <quiver/block/writer.hpp>
 
 #include <quiver/block/reader.hpp>
+#include <quiver/storage/anonymous_memory.hpp>
 
 #include <boost/test/unit_test.hpp>
 
@@ -95,6 +96,30 @@ BOOST_AUTO_TEST_CASE(misuse_is_an_error) {
   BOOST_TEST((code_of([&] { static_cast<void>(writer.finish()); }) == Errc::invalid_argument));
   writer.end_section();
   BOOST_TEST((code_of([&] { writer.begin_section("a"); }) == Errc::invalid_argument));
+}
+
+BOOST_AUTO_TEST_CASE(a_block_has_as_many_sections_as_its_directory_may_name_and_no_more) {
+  BytesDraft draft;
+  BlockWriter<BytesDraft> writer(draft, BlockKind::scalar);
+  for (std::size_t i = 0; i < max_sections; ++i) {
+    writer.begin_section(std::to_string(i));
+    writer.end_section();
+  }
+  BOOST_TEST(code_of([&] { writer.begin_section("last"); }) == Errc::invalid_argument);
+  const auto identity = writer.finish();
+  BytesScope scope;
+  BOOST_TEST(Block<BytesReader>(BytesReader(draft.bytes), scope, identity, BlockKind::scalar).sections().size() == max_sections);
+}
+
+BOOST_AUTO_TEST_CASE(an_end_that_does_not_fit_its_frame_is_refused_and_nothing_is_written) {
+  BytesDraft draft;
+  BlockWriter<BytesDraft> writer(draft, BlockKind::scalar);
+  for (const auto* magic : {"", "ARROW", "ARROW12"}) BOOST_TEST(code_of([&] { static_cast<void>(writer.finish({}, magic)); }) == Errc::invalid_argument);
+  const AnonymousMemory two_gibibytes(std::size_t{1} << 31);  // of which no page is touched
+  BOOST_TEST(code_of([&] { static_cast<void>(writer.finish({two_gibibytes.data(), two_gibibytes.size()})); }) == Errc::invalid_argument);
+  BOOST_TEST(draft.bytes.empty());
+  const auto identity = writer.finish();
+  BOOST_TEST(identity.length == draft.bytes.size());
 }
 
 BOOST_AUTO_TEST_CASE(the_golden_block_is_written_byte_for_byte_and_is_the_worked_example_of_the_readme) {

@@ -170,12 +170,14 @@ BOOST_AUTO_TEST_CASE(files_that_cannot_be_opened_do_not_end_the_writing) {
     const FreshFolder folder;
     auto c = Collection<FaultyMMap>::create(folder.path(), numbered_schema());
     c.insert(numbered(0));
+    const auto logs = names_with(folder.path(), "wal-");
     // As where the process may open no more files: what the flush has written cannot be looked at.
     Faulty::plan({.at = 1, .error = EMFILE, .for_ever = true, .only = call});
     BOOST_TEST(code_of([&] { c.flush(); }) == Errc::io_error);
     Faulty::disarm();
     BOOST_TEST(Faulty::fired() > 0u);
     BOOST_TEST(names_with(folder.path(), "seg-").empty());
+    BOOST_TEST((names_with(folder.path(), "wal-") == logs));
     c.insert(numbered(1));
     c.flush();
     c.insert(numbered(2));

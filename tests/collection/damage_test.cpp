@@ -289,6 +289,7 @@ BOOST_AUTO_TEST_CASE(verify_names_the_damaged_file_and_offset) {
   BOOST_TEST((report.problems[0].code == Errc::corruption));
   BOOST_TEST(report.problems[0].path.filename() == "blk-000002.vector_index");
   BOOST_TEST(report.problems[0].offset.value() == 0u);
+  BOOST_TEST(report.problems[0].what.ends_with("; it holds field 'v' of documents 1 to 3"), report.problems[0].what);
   BOOST_TEST(verify(sample.path(), VerifyLevel::directory).ok());
   sample.restore(name);
   const auto clean = verify(sample.path());

@@ -57,7 +57,9 @@ class Run {
     if (what < 900) return erase_many();
     if (what < 930) return refused();
     if (what < 950) return hold_snapshot();
-    if (what < 960) return flush();
+    if (what < 956) return flush();
+    if (what < 958) return optimize();
+    if (what < 960) return rollback();
     if constexpr (!Setup::in_memory) {
       if (what < 964) return reopen();
       if (what < 968) return kill();
@@ -180,6 +182,22 @@ class Run {
     versions_.insert_or_assign(c_->stats().version, model_);
     return check();
   }
+  std::string optimize() {
+    c_->optimize();
+    model_.drop_deleted();
+    return flush();
+  }
+  std::string rollback() {
+    std::vector<std::uint64_t> known;
+    for (const auto& version : c_->versions())
+      if (versions_.contains(version.number)) known.push_back(version.number);
+    if (known.empty()) return {};
+    const auto to = known[random_() % known.size()];
+    c_->rollback_to(to);
+    model_ = versions_.at(to).again(model_.next);
+    if (const auto wrong = flush(); !wrong.empty()) return "after a rollback: " + wrong;
+    return c_->verify().ok() ? "" : "verify() after a rollback";
+  }
   std::string hold_snapshot() {
     held_.emplace_back(c_->snapshot(), model_);
     if (held_.size() < 4) return {};
@@ -200,6 +218,7 @@ class Run {
     const auto left = folder_.path("killed-" + std::to_string(++kills_));
     copy_store(path_, left);
     path_ = left;
+    reader_.reset();
     c_.emplace(Collection<P>::open(path_));
     std::string wrong = "no state that could be left";
     for (auto state = states_.rbegin(); state != states_.rend() && !wrong.empty(); ++state) {
@@ -211,9 +230,10 @@ class Run {
     return wrong.empty() ? wrong : "after a kill: " + wrong;
   }
   std::string beside() {
-    if (random_() % 2 == 0) {
-      const auto reader = Collection<MMapReadPolicy>::open(path_);
-      return reads_a_state(reader);
+    if (random_() % 3 != 0) {
+      if (!reader_ || random_() % 8 == 0) reader_.emplace(Collection<MMapReadPolicy>::open(path_));
+      reader_->refresh();
+      return reads_a_state(*reader_);
     }
     return reads_a_state(Collection<P>::open(path_, {.mode = OpenMode::read_only}));
   }
@@ -239,6 +259,7 @@ class Run {
   FreshFolder folder_;
   std::filesystem::path path_;
   std::optional<Collection<P>> c_;
+  std::optional<Collection<MMapReadPolicy>> reader_;  // that stays and is refreshed
   Model model_;
   std::vector<Model> states_;  // what a kill may leave, oldest first
   std::map<std::uint64_t, Model> versions_;

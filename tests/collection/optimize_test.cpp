@@ -216,6 +216,25 @@ BOOST_AUTO_TEST_CASE(what_the_progress_function_throws_comes_out_and_nothing_has
 }
 
 // Everything that others may do meanwhile, done at every moment: the progress function is called without a lock.
+BOOST_AUTO_TEST_CASE(the_progress_function_may_call_anything_but_optimize) {
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), numbered_schema());
+  auto held = fill(c);
+  std::size_t calls = 0;
+  c.optimize({.progress = [&](const Progress&) {
+    BOOST_TEST((code_of([&] { c.optimize(); }) == Errc::invalid_argument));
+    c.insert(numbered(500 + calls, held[500 + calls] = 5));
+    c.flush();
+    BOOST_TEST(holds(c, held));
+    BOOST_TEST(c.verify().ok());
+    ++calls;
+    return true;
+  }});
+  BOOST_TEST(calls > 0u);
+  c.optimize();
+  BOOST_TEST(holds(c, held));
+}
+
 BOOST_AUTO_TEST_CASE(writes_and_flushes_go_on_while_it_runs) {
   for (std::size_t at = 1;; ++at) {
     const FreshFolder folder;
@@ -337,7 +356,9 @@ BOOST_AUTO_TEST_CASE(more_rows_than_a_group_holds_are_merged_in_their_order) {
     batch.clear();
     if (i == 1999) c.flush();
   }
-  c.optimize();
+  std::uint64_t calls = 0;
+  c.optimize({.progress = [&](const Progress&) { return ++calls != 0; }});
+  BOOST_TEST(calls >= rows / 5000);  // so often may it be cancelled
   BOOST_TEST(c.segments().size() == 1u);
   const auto reader = Collection<FileReadPolicy>::open(folder.path());
   std::uint64_t seen = 0;

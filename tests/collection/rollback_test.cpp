@@ -119,10 +119,43 @@ BOOST_AUTO_TEST_CASE(a_version_is_listed_until_it_is_neither_young_nor_among_the
   BOOST_TEST((kept(4, 21) == Numbers{4, 5, 6}));
   BOOST_TEST((kept(1, std::numeric_limits<std::int64_t>::max()) == Numbers{1, 2, 4, 5, 6}));
   BOOST_TEST((kept(1, 0, 2) == Numbers{2, 6}));
+  // What a writer that took over published is kept beside the one before.
+  before.continues = true;
+  BOOST_TEST((kept(1, 0) == Numbers{5, 6}));
+  BOOST_TEST((kept(3, 0) == Numbers{4, 5, 6}));
+  before.continues = false;
   next.time = 0;  // a clock that went back makes nothing old
   BOOST_TEST((kept(1, 5) == Numbers{1, 2, 4, 5, 6}));
   next.time = 70'000'000, next.continues = true;
   BOOST_TEST((kept(2, 0) == Numbers{5, 6}));
+}
+
+BOOST_AUTO_TEST_CASE(the_version_before_can_be_gone_back_to_also_after_an_open) {
+  const FreshFolder folder;
+  const auto listed = [](const auto& c) {
+    std::vector<std::uint64_t> out;
+    for (const auto& version : c.versions()) out.push_back(version.number);
+    return out;
+  };
+  std::uint64_t before = 0;
+  {
+    auto c = Files::create(folder.path(), numbered_schema(), {.retain = {.versions = 1}});
+    c.insert(numbered(1, 1)), c.flush();
+    c.insert(numbered(2, 2)), c.flush();
+    before = c.stats().version;
+    BOOST_TEST((listed(c) == std::vector<std::uint64_t>{before - 1, before}));
+  }
+  auto c = Files::open(folder.path());
+  c.insert(numbered(3, 3));
+  BOOST_TEST((listed(c) == std::vector<std::uint64_t>{before - 1, before}));
+  BOOST_TEST(c.snapshot().version() == before);
+  BOOST_TEST((code_of([&] { (void)Files::open(folder.path(), {.at_version = before + 1}); }) == Errc::not_found));  // the writer's own, listed nowhere
+  c.flush();
+  BOOST_TEST(listed(c).size() == 2u);
+  BOOST_TEST(listed(c).front() == before);
+  BOOST_TEST((holds(Files::open(folder.path(), {.at_version = before}), Held{{1, 1}, {2, 2}})));
+  c.rollback_to(before);
+  BOOST_TEST((holds(c, Held{{1, 1}, {2, 2}})));
 }
 
 BOOST_AUTO_TEST_CASE(a_snapshot_and_a_reader_keep_what_was_rolled_back) {

@@ -1,4 +1,5 @@
 #include <quiver/collection/collection.hpp>
+#include <quiver/collection/verify_path.hpp>
 
 #include "support/policies.hpp"
 #include "support/store_files.hpp"
@@ -96,6 +97,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(every_number_moves_with_what_it_counts, P, Writabl
   const auto check = [&](const char* after, const Counts& counts, std::uint64_t in_memory) {
     BOOST_TEST_CONTEXT("after " << after) {
       const auto s = c.stats();
+      expect_counts(quiver::stats(path), counts);
+      expect_same(quiver::stats(path).bytes, on_disk(path, older));
       expect_counts(s, counts);
       expect_same(s.bytes, on_disk(path, older));
       BOOST_TEST(s.resident == in_memory + held<P>(s.bytes));

@@ -190,6 +190,44 @@ BOOST_AUTO_TEST_CASE(offsets_that_point_nowhere_are_corruption_where_they_lie) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_buffer_before_the_record_batches_is_refused) {
+  const Schema schema;
+  const auto columns = physical_columns(schema);
+  const auto parse = [&](std::uint64_t keys, std::uint64_t ids) {
+    GroupTable table;
+    table.rows = 2;
+    table.groups = {{0, 2, DocId{5}, DocId{6}}};
+    table.chunks = {{0, 0, {}, {keys, 12}, {}, {}}, {0, 0, {}, {}, {}, {ids, 16}}};
+    const auto bytes = encode_group_table(table, columns);
+    return GroupTableParser(bytes, 5000, Range{1024, 1024}, columns, path).parse().groups.size();
+  };
+  BOOST_TEST(parse(1024, 2048 - 64) == 1u);
+  for (const auto& [keys, ids] : std::vector<std::pair<std::uint64_t, std::uint64_t>>{{1024 - 64, 1088}, {1024, 1024 - 64}, {1024, 2048}, {64, 1088}})
+    BOOST_CHECK_EXCEPTION(static_cast<void>(parse(keys, ids)), Error, [](const Error& e) { return e.code() == Errc::corruption && *e.offset() >= 5000; });
+}
+
+BOOST_AUTO_TEST_CASE(a_doc_id_below_all_that_a_damaged_group_holds_is_not_found) {
+  const auto schema = test::every_type_schema();
+  const auto sound_block = test::scalar_block(schema, test::EveryTypeRows(9), 9);
+  BytesScope scope;
+  const auto opened = [&](const std::pair<Bytes, FileIdentity>& block) {
+    return ScalarBlock<BytesReader>(BytesReader(block.first, path), scope, block.second, schema);
+  };
+  const auto first = opened(sound_block).groups().front().first_doc_id;
+  BOOST_TEST((opened(sound_block).find_doc_id(scope, first) == std::uint64_t{0}));
+  // The column of ids, found by its bytes.
+  Bytes ids;
+  for (std::uint64_t row = 0; row < 9; ++row) append(ids, test::EveryTypeRows(9).doc_id(row).value);
+  auto damaged = sound_block;
+  const auto at = std::search(damaged.first.begin(), damaged.first.end(), ids.begin(), ids.end());
+  BOOST_REQUIRE((at != damaged.first.end()));
+  store(&*at, first.value + 100);
+  damaged.second = test::mend_checksums(damaged.first);
+  const auto block = opened(damaged);
+  BOOST_TEST(!block.find_doc_id(scope, first).has_value());
+  BOOST_TEST((block.find_doc_id(scope, DocId{first.value + 1}) == std::uint64_t{1}));  // its neighbour is
+}
+
 BOOST_AUTO_TEST_CASE(doc_ids_of_neighbouring_groups_ascend) {
   const Schema schema;
   const auto columns = physical_columns(schema);

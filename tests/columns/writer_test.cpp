@@ -88,8 +88,9 @@ BOOST_AUTO_TEST_CASE(a_part_of_the_rows_is_written) {
   BOOST_TEST(block.groups()[2].rows == 5u);
   BOOST_TEST((block.groups()[1].first_doc_id == source.doc_id(30)));
   BOOST_TEST((block.groups()[1].last_doc_id == source.doc_id(39)));
-  BOOST_CHECK_EXCEPTION(static_cast<void>(write_scalar_block(draft, schema, source, 40, 11)), Error,
-                        [](const Error& e) { return e.code() == Errc::invalid_argument; });
+  for (const auto& [first, rows, group_rows] : std::vector<std::array<std::uint64_t, 3>>{{40, 11, 10}, {51, 0, 10}, {0, 50, 0}, {0, 0, 0}})
+    BOOST_CHECK_EXCEPTION(static_cast<void>(write_scalar_block(draft, schema, source, first, rows, group_rows)), Error,
+                          [](const Error& e) { return e.code() == Errc::invalid_argument; });
 }
 
 BOOST_AUTO_TEST_CASE(no_rows_and_no_fields_are_a_block) {
@@ -138,6 +139,21 @@ BOOST_AUTO_TEST_CASE(one_text_longer_than_the_limit_has_a_group_of_its_own) {
   const TestBlock block(BytesReader(bytes), scope, identity, schema);
   BOOST_TEST(block.groups().size() == 3u);
   BOOST_TEST((std::get<std::string_view>(block.cell(scope, 0, 2)) == text));
+}
+
+BOOST_AUTO_TEST_CASE(one_list_longer_than_the_limit_has_a_group_of_its_own) {
+  const std::string text(5000, 'x');
+  const auto schema = one_field(FieldType::strings, false);
+  const auto list = [&](std::uint64_t row) { return std::vector<std::string_view>{"a", std::string_view(text).substr(0, row % 2 == 0 ? 5000 : 10)}; };
+  const Source source{.count = 4, .cell_of = [&](std::uint64_t row) { return Cell(list(row)); }};
+  const auto [bytes, identity] = test::scalar_block(schema, source, 10, 1000);
+  BytesScope scope;
+  const TestBlock block(BytesReader(bytes), scope, identity, schema);
+  BOOST_TEST(block.groups().size() == 4u);
+  for (std::uint64_t row = 0; row < 4; ++row) {
+    scope.renew();
+    BOOST_TEST(test::same(block.cell(scope, 0, row), Cell(list(row))), "row " << row);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(long_keys_end_a_group_too) {

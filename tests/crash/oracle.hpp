@@ -3,6 +3,7 @@
 
 #include "crash/script.hpp"
 #include "support/crash_states.hpp"
+#include "support/stray_files.hpp"
 
 #include <string>
 #include <utility>
@@ -51,6 +52,7 @@ class Oracle {
       if (digest_of_collection(c) != seen.digest) return complain("an open for writing shows other documents than one for reading");
       stage_ = "verify";
       if (const auto report = c.verify(); !report.ok()) return complain(report.problems.front().path.string() + ": " + report.problems.front().what);
+      if (const auto strays = stray_files<RecordedPolicy>(crash_path); !strays.empty()) return complain("nobody needs " + strays);
     }
     stage_ = seen.exists ? "the second open for writing" : "create";
     auto c = seen.exists ? RecordedCollection::open(crash_path) : RecordedCollection::create(crash_path, crash_schema());

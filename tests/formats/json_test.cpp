@@ -70,6 +70,7 @@ BOOST_AUTO_TEST_CASE(what_is_json_is_read) {
                                  "\"\xC3\xA9\xF0\x9F\x8E\xAC\x7F\""})
     BOOST_TEST(copy(text) == text);
   BOOST_TEST(copy(" \t\r\n[ 1 , { \"a\" : 2 } ] \n") == R"([1,{"a":2}])");
+  BOOST_TEST(copy(R"("\uD7FF\uE000\uffFF")") == "\"\xED\x9F\xBF\xEE\x80\x80\xEF\xBF\xBF\"");  // around the surrogates, and the last of four digits
   BOOST_TEST(copy(R"("\"\\\/\b\f\n\r\t\u0041\u00e9\u20AC\ud83c\uDFAC\u0000")") ==
              "\"\\\"\\\\/\\u0008\\u000c\\n\\r\\tA\xC3\xA9\xE2\x82\xAC\xF0\x9F\x8E\xAC\\u0000\"");
 }
@@ -116,6 +117,12 @@ BOOST_AUTO_TEST_CASE(what_is_not_json_is_corruption_at_its_offset) {
                                                                  {"\"\\ud800\"", 7},
                                                                  {"\"\\udc00\"", 7},
                                                                  {"\"\\ud800\\u0041\"", 13},
+                                                                 {"\"\\u12", 5},
+                                                                 {"\"\\u00g0\"", 5},
+                                                                 {"\"\\u00G0\"", 5},
+                                                                 {"\"\\u00/0\"", 5},
+                                                                 {"\"\\ud800\\ue000\"", 13},
+                                                                 {"\"\\ud800\\ud800\"", 13},
                                                                  {"\"\\", 2},
                                                                  {"\"\xFF\"", 1},
                                                                  {"\"\xC3\"", 1},
@@ -162,6 +169,22 @@ BOOST_AUTO_TEST_CASE(a_text_that_is_not_utf8_is_not_written) {
   BOOST_TEST(code_of([&] { detail::append_json_string(out, "a\xFF"); }) == Errc::corruption);
 }
 
+BOOST_AUTO_TEST_CASE(a_document_without_a_field_of_the_schema_is_not_written) {
+  const Schema schema{Field::int32("a").nullable(), Field::string("b").nullable()};
+  const auto line = [&](const Document& document) {
+    std::string out;
+    detail::append_json_document(out, schema, document);
+    return out;
+  };
+  BOOST_TEST(line(Document{"k", {{"a", 1}, {"b", nullptr}}}) == R"({"_key":"k","a":1,"b":null})");
+  for (const auto& document : {Document("k"), Document{"k", {{"a", 1}}}, Document{"k", {{"b", "x"}}}, Document{"k", {{"b", "x"}, {"a", 1}}}}) {
+    const auto error = error_of([&] { (void)line(document); });
+    BOOST_TEST_REQUIRE(error.has_value());
+    BOOST_TEST(error->code() == Errc::invalid_argument);
+    BOOST_TEST(std::string(error->what()).find(document.fields().size() == 1 && document.has("a") ? "\"b\"" : "\"a\"") != std::string::npos);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(base64_has_one_spelling) {
   const std::vector<std::pair<std::string, std::string>> pairs{{"", ""},        {"f", "Zg=="},        {"fo", "Zm8="},
                                                                {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"\xFB\xFF\xFE", "+//+"}};
@@ -173,7 +196,8 @@ BOOST_AUTO_TEST_CASE(base64_has_one_spelling) {
     BOOST_TEST(detail::parse_base64(coded, bytes));
     BOOST_TEST(detail::as_text(bytes) == plain);
   }
-  for (const std::string wrong : {"Z", "Zg", "Zg=", "Zh==", "Zm9=", "=", "====", "Z===", "Zg==Zg==", "Zm 9", "Zm9v\n", "Zm-_", "=Zg="})
+  for (const std::string wrong :
+       {"Z", "Zg", "Zg=", "Zh==", "Zm9=", "=", "====", "Z===", "Zg==Zg==", "Zm 9", "Zm9v\n", "Zm-_", "Zm{v", "Zm[v", "Zm:v", "Zm@v", "Zm`v", "=Zg="})
     BOOST_TEST(!detail::parse_base64(wrong, bytes), wrong);
 }
 

@@ -84,6 +84,7 @@ BOOST_AUTO_TEST_CASE(another_header_is_corruption) {
     BOOST_TEST(error->code() == Errc::corruption);
     BOOST_TEST(error->path() == path);
     BOOST_TEST(error->offset().has_value());
+    return std::string(error->what());
   };
   const std::string good = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }";
   const auto with = [&](const std::string& from, const std::string& to) {
@@ -111,8 +112,10 @@ BOOST_AUTO_TEST_CASE(another_header_is_corruption) {
   wrong(with("(2, 3)", "(4611686018427387904, 4)"), 0);  // x 4 x 4 is 0 in 64 bits
   wrong(with("(2, 3)", "(18446744073709551616, 3)"));
   wrong(with("'shape'", "'shapes'"));
-  wrong(with("'fortran_order': False, ", ""));
   wrong(with("'fortran_order': False", "'descr': '<f4'"));
+  for (const auto* missing : {"'descr': '<f4', ", "'fortran_order': False, ", "'shape': (2, 3), "})
+    BOOST_TEST(wrong(with(missing, "")).find("needs descr") != std::string::npos);
+  for (const auto* twice : {"'descr': '<f4'", "'fortran_order': False", "'shape': (2, 3)"}) wrong(with(twice, twice + std::string(", ") + twice));
 }
 
 BOOST_AUTO_TEST_CASE(a_file_that_is_cut_is_corruption_and_one_that_is_missing_not_found) {
@@ -126,9 +129,29 @@ BOOST_AUTO_TEST_CASE(a_file_that_is_cut_is_corruption_and_one_that_is_missing_no
   BOOST_TEST(code_of([&] { (void)read_npy<float>(folder.path()); }) == Errc::io_error);
 }
 
+BOOST_AUTO_TEST_CASE(a_file_that_cannot_be_opened_or_gives_fewer_bytes_than_it_has_is_an_io_error) {
+  std::filesystem::create_symlink(path.filename(), path);  // leads to itself
+  const auto error = error_of([&] { (void)read_npy<float>(path); });
+  BOOST_TEST_REQUIRE(error.has_value());
+  BOOST_TEST(error->code() == Errc::io_error);
+  BOOST_TEST(error->path() == path);
+  BOOST_TEST(std::string(error->what()).find(std::generic_category().message(ELOOP)) != std::string::npos);
+  // What the kernel writes when it is read says a page and has less.
+  const std::filesystem::path shorter = "/sys/kernel/mm/transparent_hugepage/enabled";
+  std::error_code missing;
+  if (std::filesystem::file_size(shorter, missing) != 4096 || missing) return;
+  const auto cut = error_of([&] { (void)read_npy<float>(shorter); });
+  BOOST_TEST_REQUIRE(cut.has_value());
+  BOOST_TEST(cut->code() == Errc::io_error);
+  BOOST_TEST(cut->offset().value() == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(a_matrix_that_is_none_is_not_written) {
   BOOST_TEST(code_of([&] { write_npy(path, Matrix<float>{2, 3, {1}}); }) == Errc::invalid_argument);
   BOOST_TEST(code_of([&] { write_npy(path, Matrix<float>{0, 0, {}}); }) == Errc::invalid_argument);
+  BOOST_TEST(code_of([&] { write_npy(path, Matrix<float>{1, 2, {1, 2, 3, 4}}); }) == Errc::invalid_argument);
+  BOOST_TEST(code_of([&] { write_npy(path, Matrix<float>{1, 65'537, std::vector<float>(65'537)}); }) == Errc::invalid_argument);
+  BOOST_TEST(!std::filesystem::exists(path));
   BOOST_TEST(code_of([&] { write_npy(folder / "no" / "x", Matrix<float>{1, 1, {1}}); }) == Errc::io_error);
   if (std::filesystem::exists("/dev/full")) BOOST_TEST(code_of([] { write_npy("/dev/full", Matrix<float>{1, 1, {1}}); }) == Errc::no_space);
 }

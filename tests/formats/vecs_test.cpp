@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 using namespace quiver;
@@ -281,9 +283,46 @@ BOOST_AUTO_TEST_CASE(the_writers_refuse_what_no_reader_would_take) {
   BOOST_TEST(code_of([&] { write_fvecs(folder / "absent" / "x", {1, 1, {1}}); }) == Errc::io_error);
 }
 
+BOOST_AUTO_TEST_CASE(a_file_that_cannot_be_opened_or_read_is_an_io_error) {
+  std::filesystem::create_symlink(path.filename(), path);  // leads to itself
+  const auto closed = error_of([this] { (void)read_fvecs(path); });
+  BOOST_TEST_REQUIRE(closed.has_value());
+  BOOST_TEST(closed->code() == Errc::io_error);
+  BOOST_TEST(closed->path() == path);
+  BOOST_TEST(std::string(closed->what()).find(std::generic_category().message(ELOOP)) != std::string::npos);
+  // Of this process's memory nothing is at address 0.
+  if (!std::filesystem::exists("/proc/self/mem")) return;
+  const auto failing = error_of([] { (void)read_fvecs("/proc/self/mem"); });
+  BOOST_TEST_REQUIRE(failing.has_value());
+  BOOST_TEST(failing->code() == Errc::io_error);
+  BOOST_TEST(failing->offset().value() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_pipe_is_read_and_says_no_length) {
+  const auto matrix = random_matrix<float>(3, 4);
+  write_fvecs(path, matrix);
+  std::ifstream in(path, std::ios::binary);
+  const std::string whole{std::istreambuf_iterator<char>(in), {}};
+  const auto pipe = folder / "pipe";
+  BOOST_TEST_REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  // Open for both, so that nobody waits; it holds the few bytes. They end where the last writer closes it.
+  std::optional<std::fstream> writer(std::in_place, pipe, std::ios::binary | std::ios::in | std::ios::out);
+  writer->write(whole.data(), static_cast<std::streamsize>(whole.size())).flush();
+  FvecsReader reader(pipe);
+  writer.reset();
+  BOOST_TEST(!reader.rows_expected().has_value());
+  for (std::size_t row = 0; row < 3; ++row) {
+    const auto found = reader.next();
+    BOOST_TEST_REQUIRE(found.has_value());
+    BOOST_TEST(std::equal(found->begin(), found->end(), matrix.row(row).begin()));
+  }
+  BOOST_TEST(!reader.next().has_value());
+}
+
 BOOST_AUTO_TEST_CASE(a_full_disk_is_no_space) {
   if (!std::filesystem::exists("/dev/full")) return;
   BOOST_TEST(code_of([] { write_fvecs("/dev/full", {1, 4, {1, 2, 3, 4}}); }) == Errc::no_space);
+  BOOST_TEST(code_of([] { write_fvecs("/dev/full", {1000, 100, std::vector<float>(100'000)}); }) == Errc::no_space);  // told in the middle
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -199,6 +199,13 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_true_is_refused_under_a_valid_checksum_and_n
   expect_refused("number 0", [](Version& v) { v.number = v.parent = 0; });
   expect_refused("its own parent", [](Version& v) { v.parent = v.number; });
   expect_refused("no store id", [](Version& v) { v.store_id = {}; });
+  expect_refused("segments of no rows", [](Version& v) { v.segment_rows = 0; });
+  expect_refused("no version to keep", [](Version& v) { v.retain_versions = 0; });
+  expect_refused("one that continues and retains nothing", [](Version& v) { v.continues = true, v.retained.clear(); });
+  expect_refused("one that continues and retains only such", [](Version& v) {
+    v.continues = true;
+    for (auto& kept : v.retained) kept.continues = true;
+  });
   expect_refused("a negative age", [](Version& v) { v.retain_age_seconds = -1; });
   expect_refused("a long policy", [](Version& v) { v.preferred_policy.assign(257, 'x'); });
   expect_refused("a long library version", [](Version& v) { v.library_version.assign(257, 'x'); });
@@ -244,7 +251,25 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_true_is_refused_under_a_valid_checksum_and_n
   expect_refused("ids that overlap", of_flush([](BlockRef& b) { b.first.value = 100; }));
   expect_refused("segments in the wrong order", [](Version& v) { std::swap(v.segments[0], v.segments[1]); });
   expect_refused("a segment twice", [](Version& v) { v.segments[1].id = v.segments[0].id; });
+  expect_refused("a segment that was torn in two", [](Version& v) {
+    v.segments[0].blocks.resize(3);
+    v.documents -= 50;
+    auto& blocks = v.segments[1].blocks;
+    v.segments[1].id = v.segments[0].id;
+    for (auto& block : blocks) block.file.name = block_name({v.segments[0].id, v.next_block++, block.type});
+  });
   expect_refused("an unsealed segment before the last", [](Version& v) { v.segments[0].sealed = false; });
+}
+
+BOOST_AUTO_TEST_CASE(a_fault_shows_sixty_four_characters_of_a_name_and_no_control_characters) {
+  const auto fault = [](const std::string& name) {
+    auto version = test::small_version();
+    version.id_runs[0].name = name;
+    return find_fault(version);
+  };
+  BOOST_TEST(fault(std::string(64, 'x')) == "'" + std::string(64, 'x') + "' is no name for a run of the id map");
+  BOOST_TEST(fault(std::string(65, 'x')) == "'" + std::string(64, 'x') + "...' is no name for a run of the id map");
+  BOOST_TEST(fault("a\x1B\n\x7F\xFF~") == "'a????~' is no name for a run of the id map");
 }
 
 BOOST_AUTO_TEST_CASE(a_log_that_cannot_be_is_refused) {

@@ -105,6 +105,8 @@ BOOST_AUTO_TEST_CASE(views_refer_to_the_document) {
   BOOST_TEST((d.get<ByteSpan>("raw")->front() == std::byte{7}));
   BOOST_TEST(!d.get<std::string_view>("null").has_value());
   BOOST_TEST(code_of([&] { (void)d.get<std::string_view>("raw"); }) == Errc::type_mismatch);
+  BOOST_TEST(code_of([&] { (void)d.get<ByteSpan>("title"); }) == Errc::type_mismatch);
+  BOOST_TEST(code_of([&] { (void)d.get<std::span<const float>>("title"); }) == Errc::type_mismatch);
 }
 
 BOOST_AUTO_TEST_CASE(a_field_given_twice_is_refused_among_few_and_among_many) {
@@ -117,6 +119,14 @@ BOOST_AUTO_TEST_CASE(a_field_given_twice_is_refused_among_few_and_among_many) {
                               {"f18", 0}, {"f19", 0}, {"f20", 0}, {"f21", 0}, {"f22", 0}, {"f23", 0}, {"f24", 0}, {"f25", 0}, {"f26", 0},
                               {"f27", 0}, {"f28", 0}, {"f29", 0}, {"f30", 0}, {"f31", 0}, {"f32", 0}, {"f7", 0}}};
              }) == Errc::invalid_argument);
+}
+
+BOOST_AUTO_TEST_CASE(many_fields_of_different_names_are_taken) {
+  const Document d{"k", {{"f0", 0},  {"f1", 0},  {"f2", 0},  {"f3", 0},  {"f4", 0},  {"f5", 0},  {"f6", 0},  {"f7", 0},  {"f8", 0},  {"f9", 0},  {"f10", 0},
+                         {"f11", 0}, {"f12", 0}, {"f13", 0}, {"f14", 0}, {"f15", 0}, {"f16", 0}, {"f17", 0}, {"f18", 0}, {"f19", 0}, {"f20", 0}, {"f21", 0},
+                         {"f22", 0}, {"f23", 0}, {"f24", 0}, {"f25", 0}, {"f26", 0}, {"f27", 0}, {"f28", 0}, {"f29", 0}, {"f30", 0}, {"f31", 0}, {"f32", 7}}};
+  BOOST_TEST(d.fields().size() == 33u);
+  BOOST_TEST(*d.get<int>("f32") == 7);
 }
 
 BOOST_AUTO_TEST_CASE(one_initializer_list_serves_two_documents) {

@@ -54,6 +54,24 @@ BOOST_AUTO_TEST_CASE(many_ranges_are_fetched_with_few_reads) {
   Faulty::clear();
 }
 
+BOOST_AUTO_TEST_CASE(what_is_put_together_from_many_ranges_is_at_most_a_mebibyte) {
+  constexpr std::size_t chunks = 600, most = 256;
+  const auto sample = one_file(chunks * 4096);
+  const auto store = P::open_store("/store", {}, OpenMode::read_only);
+  const auto reader = store.open("seg-000001/a", sample.identity);
+  std::vector<Range> ranges;
+  for (std::size_t i = 0; i < chunks; ++i) ranges.push_back({i * 4096, 4096});
+  auto scope = store.read_scope();
+  count_reads();
+  reader.prefetch(scope, ranges);
+  BOOST_TEST(Faulty::calls() == (chunks + most - 1) / most);
+  for (const auto& range : ranges)
+    BOOST_REQUIRE(std::ranges::equal(reader.view(scope, range.offset, range.length),
+                                     ByteSpan(sample.bytes).subspan(static_cast<std::size_t>(range.offset), range.length)));
+  BOOST_TEST(Faulty::calls() == (chunks + most - 1) / most);
+  Faulty::clear();
+}
+
 BOOST_AUTO_TEST_CASE(what_a_scope_holds_is_not_read_again) {
   const auto sample = one_file(100'000);
   const auto store = P::open_store("/store", {}, OpenMode::read_only);

@@ -52,6 +52,51 @@ BOOST_AUTO_TEST_CASE(two_volatile_stores_know_nothing_of_each_other) {
   BOOST_TEST((code_of([&] { two.publish(std::move(draft)); }) == Errc::invalid_argument));
 }
 
+BOOST_AUTO_TEST_CASE(drafts_stay_with_the_kind_of_store_that_made_them) {
+  const TempFolder temp;
+  auto in_files = MemoryPolicy::create_store(temp / "store");
+  auto in_memory = MemoryPolicy::create_store({});
+  auto file = in_files.create("idmap-000001");
+  auto bytes = in_memory.create("idmap-000001");
+  BOOST_TEST(code_of([&] { in_memory.publish(std::move(file)); }) == Errc::invalid_argument);
+  BOOST_TEST(code_of([&] { in_files.publish(std::move(bytes)); }) == Errc::invalid_argument);
+  in_files.publish(std::move(file));
+  in_memory.publish(std::move(bytes));
+  for (const auto* store : {&in_files, &in_memory}) {
+    BOOST_REQUIRE(store->list().size() == 1u);
+    BOOST_TEST(store->list()[0].size == 0u);
+    BOOST_TEST(store->read_small("idmap-000001").empty());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_draft_that_was_published_is_used_up) {
+  auto store = MemoryPolicy::create_store({});
+  auto draft = store.create("idmap-000001");
+  draft.append(sample_bytes(10));
+  store.publish(std::span(&draft, 1));
+  BOOST_TEST(code_of([&] { draft.append(sample_bytes(1)); }) == Errc::invalid_argument);
+  BOOST_TEST(code_of([&] { store.publish(std::span(&draft, 1)); }) == Errc::invalid_argument);
+  BOOST_TEST((store.read_small("idmap-000001") == sample_bytes(10)));
+}
+
+BOOST_AUTO_TEST_CASE(files_are_linked_from_folder_to_folder_and_never_into_memory) {
+  const TempFolder temp;
+  const auto sample = make_sample(sample_bytes(5000));
+  auto from = MemoryPolicy::create_store(temp / "from");
+  publish_sample(from, "seg-000001/a", sample);
+  BOOST_TEST(!MemoryPolicy::create_store({}).link("seg-000001/a", *from.directory(), sample.identity).has_value());
+  auto to = MemoryPolicy::create_store(temp / "to");
+  BOOST_TEST(!to.link("seg-000001/b", *from.directory(), sample.identity).has_value());  // not there
+  auto wrong = sample.identity;
+  wrong.id.low ^= 1;
+  BOOST_TEST(!to.link("seg-000001/a", *from.directory(), wrong).has_value());
+  BOOST_TEST(to.list().empty());
+  auto draft = to.link("seg-000001/a", *from.directory(), sample.identity);
+  BOOST_REQUIRE(draft.has_value());
+  to.publish(std::move(*draft));
+  BOOST_TEST(std::filesystem::equivalent(temp / "from" / "seg-000001" / "a", temp / "to" / "seg-000001" / "a"));
+}
+
 BOOST_AUTO_TEST_CASE(a_volatile_store_keeps_the_rules_of_any_other) {
   auto store = MemoryPolicy::create_store({});
   const auto sample = make_sample(sample_bytes(5000));
@@ -75,6 +120,19 @@ BOOST_AUTO_TEST_CASE(a_volatile_store_keeps_the_rules_of_any_other) {
   BOOST_TEST((code_of([&] { static_cast<void>(store.lock_for_writing()); }) == Errc::locked));
   lock.reset();
   BOOST_TEST((code_of([&] { static_cast<void>(store.lock_for_writing()); }) == Errc::none));
+}
+
+BOOST_AUTO_TEST_CASE(a_lock_of_a_volatile_store_that_is_assigned_goes_with_what_it_was_assigned_from) {
+  auto one = MemoryPolicy::create_store({});
+  auto two = MemoryPolicy::create_store({});
+  const auto free = [](auto& store) { return code_of([&] { static_cast<void>(store.lock_for_writing()); }) == Errc::none; };
+  {
+    auto lock = one.lock_for_writing();
+    lock = two.lock_for_writing();
+    BOOST_TEST(free(one));
+    BOOST_TEST(!free(two));
+  }
+  BOOST_TEST(free(two));
 }
 
 BOOST_AUTO_TEST_CASE(a_volatile_store_has_no_logs_and_with_a_path_there_are_some) {
@@ -177,7 +235,9 @@ BOOST_AUTO_TEST_CASE(anonymous_memory_moves_grows_and_shrinks_with_its_bytes) {
   auto& same = memory;
   memory = std::move(same);
   memory.resize(100);
+  memory.resize(100);
   BOOST_TEST((memory.data()[99] == std::byte{7}));
+  memory.resize(0);
   memory.resize(0);
   BOOST_TEST(memory.data() == nullptr);
   BOOST_TEST((code_of([&] { memory.resize(std::size_t{1} << 62); }) == Errc::io_error));

@@ -9,6 +9,8 @@
 
 #include <csignal>
 
+#include <linux/magic.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 BOOST_AUTO_TEST_SUITE(posix_file_system)
@@ -202,6 +204,78 @@ BOOST_AUTO_TEST_CASE(descriptors_are_owned_by_one) {
     BOOST_TEST(entries.size() == 2 * count);
   }
   BOOST_TEST(open_ones() == before);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_not_open_is_an_error_of_every_call) {
+  PosixFileSystem::File none;
+  FolderEntry entry{"", EntryKind::folder, 7};
+  BOOST_TEST(PosixFileSystem::describe(none, entry).error == EBADF);
+  BOOST_TEST((entry.kind == EntryKind::folder && entry.size == 7u));  // as it was
+  std::vector<FolderEntry> entries;
+  BOOST_TEST(PosixFileSystem::list(none, entries).error == EBADF);
+  std::string kind = "as it was";
+  BOOST_TEST(PosixFileSystem::remote_kind(none, kind).error == EBADF);
+  BOOST_TEST(kind == "as it was");
+  PosixFileSystem::Mapping mapping;
+  BOOST_TEST(PosixFileSystem::map_ro(none, 10, {}, mapping).error == EBADF);
+  BOOST_TEST(PosixFileSystem::try_lock(none).error == EBADF);
+  BOOST_TEST(mapping.data() == nullptr);
+}
+
+BOOST_AUTO_TEST_CASE(an_empty_file_is_not_mapped) {
+  const TempFolder temp;
+  PosixFileSystem::Folder folder;
+  BOOST_REQUIRE(PosixFileSystem::open_folder(temp.path(), folder));
+  PosixFileSystem::File file;
+  BOOST_REQUIRE(PosixFileSystem::create_file(folder, "a", file));
+  BOOST_REQUIRE(PosixFileSystem::open_file(folder, "a", file));
+  PosixFileSystem::Mapping mapping;
+  BOOST_TEST(PosixFileSystem::map_ro(file, 0, {}, mapping).error == EINVAL);
+}
+
+BOOST_AUTO_TEST_CASE(a_link_to_nowhere_is_not_listed_and_one_that_leads_to_itself_is_an_error) {
+  const TempFolder temp;
+  PosixFileSystem::Folder folder;
+  BOOST_REQUIRE(PosixFileSystem::open_folder(temp.path(), folder));
+  PosixFileSystem::File file;
+  BOOST_REQUIRE(PosixFileSystem::create_file(folder, "a", file));
+  std::filesystem::create_symlink("nowhere", temp / "b");
+  std::filesystem::create_symlink("a", temp / "c");
+  std::vector<FolderEntry> entries;
+  BOOST_TEST(PosixFileSystem::list(folder, entries).error == 0);
+  std::ranges::sort(entries, {}, &FolderEntry::name);
+  BOOST_REQUIRE(entries.size() == 2u);
+  BOOST_TEST(entries[0].name == "a");
+  BOOST_TEST(entries[1].name == "c");
+  BOOST_TEST((entries[1].kind == EntryKind::file));
+  std::filesystem::create_symlink("d", temp / "d");
+  BOOST_TEST(PosixFileSystem::list(folder, entries).error == ELOOP);
+}
+
+BOOST_AUTO_TEST_CASE(a_listing_at_the_limit_of_open_files_says_so) {
+  const TempFolder temp;
+  PosixFileSystem::Folder folder;
+  BOOST_REQUIRE(PosixFileSystem::open_folder(temp.path(), folder));
+  struct ::rlimit before {};
+  BOOST_REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  auto low = before;
+  low.rlim_cur = 3;  // no further descriptor
+  BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &low) == 0);
+  std::vector<FolderEntry> entries;
+  const auto result = PosixFileSystem::list(folder, entries);
+  BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  BOOST_TEST(result.error == EMFILE);
+}
+
+BOOST_AUTO_TEST_CASE(remote_file_systems_are_known_by_their_numbers_and_local_ones_have_no_name) {
+  using detail::remote_file_system;
+  BOOST_TEST(remote_file_system(NFS_SUPER_MAGIC) == "NFS");
+  BOOST_TEST(remote_file_system(V9FS_MAGIC) == "9p");
+  BOOST_TEST(remote_file_system(0x65735546) == "FUSE");  // which older headers do not name, nor the next two
+  BOOST_TEST(remote_file_system(0xFF534D42) == "CIFS");
+  BOOST_TEST(remote_file_system(0xFE534D42) == "SMB");
+  for (const std::int64_t local : std::initializer_list<std::int64_t>{EXT4_SUPER_MAGIC, BTRFS_SUPER_MAGIC, TMPFS_MAGIC, OVERLAYFS_SUPER_MAGIC, 0})
+    BOOST_TEST_CONTEXT(local) BOOST_TEST(remote_file_system(static_cast<std::uint32_t>(local)) == "");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

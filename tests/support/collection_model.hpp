@@ -43,6 +43,7 @@ struct Model {
   std::map<std::uint64_t, Row> rows;  // by doc id
   std::map<std::string, std::uint64_t> ids;
   std::uint64_t next = 1;
+  std::uint64_t dropped = 0;  // ids below `next` of which no row is left
 
   [[nodiscard]] bool has(const std::string& key) const { return ids.contains(key); }
   bool erase(const std::string& key) {
@@ -57,7 +58,15 @@ struct Model {
     ids[row.key] = next;
     rows[next++] = row;
   }
-  [[nodiscard]] std::uint64_t deleted() const { return next - 1 - rows.size(); }
+  [[nodiscard]] std::uint64_t deleted() const { return next - 1 - rows.size() - dropped; }
+  void drop_deleted() { dropped += deleted(); }
+  /// These documents again, behind all ids that were given since.
+  [[nodiscard]] Model again(std::uint64_t next_now) const {
+    auto out = *this;
+    out.next = next_now;
+    out.dropped += next_now - next;
+    return out;
+  }
   [[nodiscard]] std::vector<std::pair<float, std::uint64_t>> nearest(const std::vector<float>& query, std::size_t k) const {
     std::vector<std::pair<float, std::uint64_t>> out;
     for (const auto& [id, row] : rows) {

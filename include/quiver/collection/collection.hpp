@@ -69,6 +69,8 @@ class Collection {
           auto next = detail::continued(manifest, log->ref());
           const auto bytes = detail::publish_manifest<P>(*store, next);
           log->mark();
+          // What that one does not list any more because it grew old.
+          detail::collect_garbage<P>(*store, next);
           recovered.version = detail::open_version<P>(store, std::move(next), bytes, recovered.version.get());
         }
         return Collection(std::make_unique<State>(std::move(store), std::move(lock), std::move(log), std::move(recovered), options.durability, true),
@@ -140,7 +142,8 @@ class Collection {
     static_assert(P::caps.writable, "quiver: upsert needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
     if constexpr (P::caps.writable) upsert(std::span(batch.begin(), batch.size()), options);
   }
-  /// Replaces the named fields of a document and keeps the others; it gets a new id. False, and nothing happened: no such key. schema_mismatch: no such field.
+  /// Replaces the named fields of a document and keeps the others; it gets a new id. False, and nothing happened: no such key. schema_mismatch: no such field;
+  /// type_mismatch, dimension_mismatch, invalid_vector: a value; corruption: what is kept cannot be read; and the errors of insert().
   bool update(const Name& key, std::span<const NamedValue> fields, const WriteOptions& options = {}) {
     static_assert(P::caps.writable, "quiver: update needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
     if constexpr (P::caps.writable) return state().write(options, 1, [&](auto& batch) { return batch.update(key.view(), fields); });
@@ -149,7 +152,7 @@ class Collection {
     static_assert(P::caps.writable, "quiver: update needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
     if constexpr (P::caps.writable) return update(key, std::span(fields.begin(), fields.size()), options);
   }
-  /// Deletes a document; false: no such key.
+  /// Deletes a document; false: no such key. invalid_argument: a key that none can have; io_error, no_space, read_only, closed as insert(). O(log segments).
   bool erase(const Name& key, const WriteOptions& options = {}) {
     static_assert(P::caps.writable, "quiver: erase needs a writable storage policy, and this one is read-only; use MMapPolicy or MemoryPolicy");
     if constexpr (P::caps.writable) return state().write(options, 0, [&](auto& batch) { return batch.erase(key.view()); });
@@ -165,7 +168,8 @@ class Collection {
   }
 
   /// Writes what is in memory as blocks and makes a new version; with nothing in memory, nothing. Durable when it returns.
-  /// io_error, no_space: the documents stay in memory and readable. After an error while publishing, writing needs a new open.
+  /// io_error, no_space: the documents stay in memory and readable. After an error while publishing, writing needs a new open. O(documents in memory); other
+  /// writers wait.
   void flush() {
     static_assert(P::caps.writable, "quiver: flush needs a writable storage policy, and this one is read-only");
     if constexpr (P::caps.writable) state().flush();
@@ -173,7 +177,8 @@ class Collection {
   /// Flushes, then merges neighbouring segments and drops the rows of deleted documents, as a new version; doc ids and their order stay. Where nothing is to be
   /// merged, nothing happens. Others read and write meanwhile and wait for two short steps at most; the files before are removed once no retained version names
   /// them. cancelled: the progress function said so; corruption: a file is damaged, which is found before it is copied; io_error, no_space. After any error the
-  /// collection is as it was, and after one while publishing, writing needs a new open. O(rows of the segments that are merged), in bounded memory.
+  /// collection is as it was, and after one while publishing, writing needs a new open. invalid_argument: the progress function itself called optimize(); it
+  /// may call anything else. O(rows of the segments that are merged), in bounded memory.
   void optimize(const OptimizeOptions& options = {}) {
     static_assert(P::caps.writable, "quiver: optimize needs a writable storage policy, and this one is read-only");
     if constexpr (P::caps.writable) state().compact(detail::CompactionLimits::all(), options);
@@ -186,14 +191,16 @@ class Collection {
   }
   /// Where the collection was opened for reading: moves to the present, that is to every batch that a writer, of any process, was told to be written before
   /// this call (but with Durability::none), each whole. Snapshots stay where they are. Does nothing to a writer, which is always there, or under at_version.
-  /// Errors as open(), and then nothing changed. Reads the log from its beginning: O(documents that are not flushed).
+  /// Errors as open(), and then nothing changed. Where no version came meanwhile, only what was appended to the log is read: O(what is new); else
+  /// O(documents that are not flushed + files that are new). In a forked child, closed: a thread was in refresh() at the fork.
   void refresh() { state().refresh(); }
   /// Flushes and gives up lock and files, and reports errors. Closing again does nothing; any other use afterwards is Errc::closed.
   void close() {
     if (state_) state_->close();
   }
 
-  /// The document under a key or id; nullopt where there is none. Empty `fields`: every field, vectors too. An unknown field: invalid_argument.
+  /// The document under a key or id; nullopt where there is none. Empty `fields`: every field, vectors too. invalid_argument: an unknown field, a key that
+  /// none can have; corruption, io_error: the file. O(log segments + the fields). Any number of threads.
   [[nodiscard]] std::optional<Document> fetch(const Name& key, const FieldNames& fields = {}) const { return view()->fetch(key, fields); }
   [[nodiscard]] std::optional<Document> fetch(DocId id, const FieldNames& fields = {}) const { return view()->fetch(id, fields); }
 
@@ -203,7 +210,9 @@ class Collection {
   [[nodiscard]] std::vector<SearchResult> search_batch(const SearchBatchRequest& request) const { return view()->search_batch(request); }
   /// All documents in doc-id order, as of now.
   [[nodiscard]] ScanResult scan(const ScanRequest& request = {}) const { return snapshot().scan(request); }
+  /// Documents as of now, without the deleted ones. O(1).
   [[nodiscard]] std::size_t count() const { return static_cast<std::size_t>(view()->count()); }
+  /// This moment, which stays readable through whatever is written afterwards; its files stay open, so their room on disk is given back with it. O(1).
   [[nodiscard]] Snapshot<P> snapshot() const { return Snapshot<P>(view()); }
   /// Writes the documents of this moment, in doc-id order, into `folder` as files that other programs read: JSON lines and, per vector field, npy; durable when
   /// it returns. load() makes a collection of them. Deleted documents are not in it, nor are older versions. Folders are made as needed; others may write
@@ -229,6 +238,7 @@ class Collection {
     if (!manifest.continues) add(manifest.number, manifest.time, manifest.documents);
     return out;
   }
+  /// The segments in doc-id order, without what is not flushed. O(segments).
   [[nodiscard]] std::vector<SegmentInfo> segments() const {
     const auto now = view();
     std::vector<SegmentInfo> out;
@@ -240,6 +250,7 @@ class Collection {
     }
     return out;
   }
+  /// Counts, and bytes in memory and on disk; sizes of manifests and logs are asked of the folder: io_error. O(files). Any number of threads.
   [[nodiscard]] Stats stats() const {
     const auto now = view();
     const auto& manifest = now->version().manifest;
@@ -265,7 +276,8 @@ class Collection {
     out.background_error = state_->background_error();
     return out;
   }
-  /// Checks the files of every retained version; damage is in the report, not thrown. Unflushed documents are not looked at.
+  /// Checks the files of every retained version and the log; damage is in the report, not thrown. VerifyLevel::full reads every byte and looks every document
+  /// up by its key: O(bytes), in memory bounded but for what is not flushed. Any number of threads; beside a writer too.
   [[nodiscard]] VerifyReport verify(VerifyLevel level = VerifyLevel::full) const {
     (void)view();
     return detail::Verifier<P>(*state_->store(), level).run();

@@ -210,8 +210,8 @@ class CompactionWriter {
       // Row after row, and for the norms from the start again.
       if (row == 0) cursor.emplace(store_, parts(group), base_.deletes);
       if (!cursor->next()) fail(Errc::corruption, store_.path(), "the segments hold fewer rows than the manifest says");
+      scope.renew();  // before the caller's function runs
       if (++steps <= group.live) ticker_.step();
-      scope.renew();
       return cursor->part().vectors(field).row(scope, cursor->row()).data();
     });
   }

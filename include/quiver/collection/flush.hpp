@@ -17,17 +17,20 @@ namespace quiver::detail {
 }
 
 /// The versions that stay listed once `next` is the newest: the newest retain_versions with it, those younger than retain_age_seconds, and always the one
-/// before. One that continues another is not counted and stays only as the one before.
+/// before. One that continues another is not counted, and stays only where `next` comes directly after it.
 /// `keep`, if it was listed, stays whatever the options say.
 [[nodiscard]] inline std::vector<RetainedVersion> retained_after(const Version& before, const Version& next, std::uint64_t keep = 0) {
   auto all = before.retained;
   all.push_back({before.number, before.time, before.documents, before.continues});
   std::vector<RetainedVersion> kept;
   std::uint64_t newest = next.continues ? 0 : 1;
+  const auto most = std::max<std::uint64_t>(next.retain_versions, 2);  // with the one before
   for (auto version = all.rbegin(); version != all.rend(); ++version) {
     if (!version->continues) ++newest;
-    const bool young = next.retain_age_seconds > 0 && (next.time - version->time) / 1'000'000 < next.retain_age_seconds;
-    if (version == all.rbegin() || (!version->continues && (newest <= next.retain_versions || young)) || version->number == keep) kept.push_back(*version);
+    // Unsigned, as any time may stand in a manifest.
+    const auto age = (static_cast<std::uint64_t>(next.time) - static_cast<std::uint64_t>(version->time)) / 1'000'000;
+    const bool young = next.retain_age_seconds > 0 && (version->time > next.time || age < static_cast<std::uint64_t>(next.retain_age_seconds));
+    if (version == all.rbegin() || (!version->continues && (newest <= most || young)) || version->number == keep) kept.push_back(*version);
   }
   std::reverse(kept.begin(), kept.end());
   return kept;

@@ -14,6 +14,7 @@
 #include <atomic>
 #include <concepts>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -83,13 +84,15 @@ template <StoragePolicy P>
     });
     return log;
   };
-  try {
-    return read();
-  } catch (const Error& e) {
-    if (e.code() == Errc::not_found) fail(Errc::corruption, path, "the manifest names this log and it is not there; restore it from a backup");
-    if (e.code() != Errc::corruption) throw;
-    // A writer may have been between two pages when they were read: only what looks the same twice is judged.
-    return read();
+  for (std::optional<std::uint64_t> last;;) {
+    try {
+      return read();
+    } catch (const Error& e) {
+      if (e.code() == Errc::not_found) fail(Errc::corruption, path, "the manifest names this log and it is not there; restore it from a backup");
+      // A writer may have been between two pages when they were read: only what looks the same twice in turn is judged.
+      if (e.code() != Errc::corruption || (last && last == e.offset().value_or(0))) throw;
+      last = e.offset().value_or(0);
+    }
   }
 }
 

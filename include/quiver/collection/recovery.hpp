@@ -20,12 +20,17 @@ struct ReadManifest {
   std::uint64_t bytes = 0;
 };
 
-/// Reads manifest `number`.
+/// Reads manifest `number`, which is there or listed by another: corruption where it is missing.
 template <StoragePolicy P>
 [[nodiscard]] ReadManifest read_manifest(const typename P::Store& store, std::uint64_t number) {
   const auto name = manifest_name(number);
-  const auto bytes = store.read_small(name);
-  return {decode_version(bytes, store.path() / name), bytes.size()};
+  try {
+    const auto bytes = store.read_small(name);
+    return {decode_version(bytes, store.path() / name), bytes.size()};
+  } catch (const Error& e) {
+    if (e.code() != Errc::not_found) throw;
+    fail(Errc::corruption, store.path() / name, "version " + std::to_string(number) + " is retained, and its manifest is not there; restore it from a backup");
+  }
 }
 
 /// What the names in a store say of its versions: the numbers of the manifests, ascending, and the highest of a log; 0: there is none.
@@ -199,7 +204,7 @@ template <StoragePolicy P>
   const auto newest_that_keeps_it = [&] {
     auto newest = open_newest<P>(store);
     const auto& kept = newest->manifest.retained;
-    if (newest->manifest.number != number && std::none_of(kept.begin(), kept.end(), [&](const auto& v) { return v.number == number; }))
+    if (listed_number(newest->manifest) != number && std::none_of(kept.begin(), kept.end(), [&](const auto& v) { return v.number == number && !v.continues; }))
       fail(Errc::not_found, store->path(), "version " + std::to_string(number) + " is not retained; versions() lists those that are");
     return newest;
   };
@@ -208,7 +213,7 @@ template <StoragePolicy P>
   try {
     auto manifest = read_manifest<P>(*store, number);
     if (manifest.version.store_id != newest->manifest.store_id)
-      fail(Errc::corruption, store->path() / manifest_name(number), "this manifest belongs to another collection");
+      fail(Errc::corruption, store->path() / manifest_name(number), "this manifest belongs to another collection; restore the file from a backup");
     return open_version<P>(store, std::move(manifest.version), manifest.bytes, newest.get());
   } catch (const Error&) {
     // Files are removed once no manifest lists their version: one that is listed still is damaged.

@@ -122,21 +122,22 @@ class Salvage {
       if (version && version->store_id == newest.store_id)
         add(std::move(*version));
       else if (version)
-        problem(Errc::corruption, store_.path() / manifest_name(older->number), "this manifest belongs to another collection");
+        problem(Errc::corruption, store_.path() / manifest_name(older->number), "this manifest belongs to another collection; restore the file from a backup");
     }
   }
   void add(Version version) {
     SavedVersion<P> saved;
     for (const auto& segment : version.segments)
       for (const auto& files : part_files(version.schema, segment)) {
-        bool whole = block(files.scalar, BlockKind::scalar);
-        for (const auto& file : files.vectors) whole = block(file, BlockKind::vector_index) && whole;
+        bool whole = block(files.scalar, BlockKind::scalar, files.holds(version.schema));
+        for (std::size_t i = 0; i < files.vectors.size(); ++i)
+          whole = block(files.vectors[i], BlockKind::vector_index, files.holds(version.schema, i)) && whole;
         auto& part = saved.parts.emplace_back();
         if (whole) guarded(store_.path() / files.scalar.name, [&] { part = std::make_shared<const Part<P>>(store_, version.schema, files); });
       }
-    for (const auto& run : version.id_runs) saved.runs_whole = block(run, BlockKind::id_run) && saved.runs_whole;
+    for (const auto& run : version.id_runs) saved.runs_whole = block(run, BlockKind::id_run, holds_keys) && saved.runs_whole;
     if (const auto& file = version.deletes.file; !file.name.empty()) {
-      saved.deletes_whole = block(file, BlockKind::deletes) && guarded(store_.path() / file.name, [&] {
+      saved.deletes_whole = block(file, BlockKind::deletes, holds_deletes) && guarded(store_.path() / file.name, [&] {
                               auto scope = store_.read_scope();
                               saved.deletes = read_deletes(open_named_file<P>(store_, file), scope, file.identity);
                             });
@@ -146,14 +147,16 @@ class Salvage {
     saved.version = std::move(version);
     saved_.push_back(std::move(saved));
   }
-  /// A file by itself, every byte; looked at once, however many versions name it.
-  bool block(const FileRef& file, BlockKind kind) {
+  /// A file by itself, every byte; looked at once, however many versions name it. `holds` says what depends on it.
+  bool block(const FileRef& file, BlockKind kind, const std::string& holds) {
     const auto [known, is_new] = blocks_.emplace(file.name, true);
-    if (is_new)
+    if (is_new) {
       known->second = guarded(store_.path() / file.name, [&] {
         auto scope = store_.read_scope();
         Block<typename P::Reader>(open_named_file<P>(store_, file), scope, file.identity, kind).verify(scope);
       });
+      if (!known->second) problems_.back().what += holds;
+    }
     return known->second;
   }
 

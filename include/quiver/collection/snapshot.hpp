@@ -16,8 +16,8 @@ class Snapshot {
  public:
   explicit Snapshot(std::shared_ptr<const detail::View<P>> view) : view_(std::move(view)) {}
 
-  /// The number of the version beneath; rows that were not flushed then show besides.
-  [[nodiscard]] std::uint64_t version() const noexcept { return view_->version().manifest.number; }
+  /// The number of the version beneath, as versions() lists it; rows that were not flushed then show besides.
+  [[nodiscard]] std::uint64_t version() const noexcept { return detail::listed_number(view_->version().manifest); }
   [[nodiscard]] const Schema& schema() const noexcept { return view_->schema(); }
   [[nodiscard]] std::size_t count() const noexcept { return static_cast<std::size_t>(view_->count()); }
   // Meanings and errors as the members of Collection by these names.

@@ -9,11 +9,13 @@
 #include <quiver/core/version.hpp>
 #include <quiver/storage/process.hpp>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <variant>
 
@@ -122,7 +124,14 @@ class CollectionState {
   void compact(const CompactionLimits& limits, const OptimizeOptions& options) {
     if constexpr (WritableStoragePolicy<P>) {
       check_process();
+      const auto self = std::this_thread::get_id();
+      if (compacting_ == self) fail(Errc::invalid_argument, store_->path(), "optimize() was called by the progress function of an optimize() that goes on");
       const std::lock_guard one_at_a_time(compaction_mutex_);
+      struct Mark {
+        std::atomic<std::thread::id>& who;
+        ~Mark() { who = std::thread::id(); }
+      } mark{compacting_};
+      compacting_ = self;
       for (;;) {
         Compaction<P> edit;
         {
@@ -188,7 +197,10 @@ class CollectionState {
   /// Moves to what is there now. The files that both moments share stay open, and of a log that both share only the end is read.
   void refresh() {
     if (writable_) check_process();
-    const std::lock_guard guard(write_mutex_);
+    std::unique_lock guard(write_mutex_, std::defer_lock);
+    // A thread that refreshed at the moment of the fork holds it for ever.
+    if (forked() && !guard.try_lock()) fail(Errc::closed, store_->path(), "the process forked, or another thread refreshes; open the collection again here");
+    if (!guard.owns_lock()) guard.lock();
     (void)view();
     if (writable_ || pinned_) return;
     auto recovered = recover_after<P>(*tip_, memtable_, read_to_);
@@ -300,6 +312,8 @@ class CollectionState {
       publish(std::move(draft));
       show(std::move(view));
       continue_in(std::move(log));
+      tidy(before->manifest);
+      remove_logs_before(before->manifest);
     }
   }
 
@@ -333,8 +347,7 @@ class CollectionState {
       memtable_ = std::move(memtable);
       continue_in(std::move(log));
       tidy(before->manifest);
-      // The version before this one keeps its log: repair can open it.
-      for (; logged() && oldest_log_ < before->manifest.log.number; ++oldest_log_) remove_quietly(log_name(oldest_log_));
+      remove_logs_before(before->manifest);
       compactor_.wake();
     }
   }
@@ -421,6 +434,7 @@ class CollectionState {
       add_names(before, others);
       for (const auto& name : theirs)
         if (!others.contains(name)) remove_quietly(name);
+      if (next.log != before.log) remove_quietly(log_name(next.log.number));
     } catch (...) {
     }
   }
@@ -435,6 +449,10 @@ class CollectionState {
       prune(pruned_numbers(before, tip_->version().manifest));
     } catch (...) {
     }
+  }
+  /// The version before the newest keeps its log: repair can open it.
+  void remove_logs_before(const Version& before) noexcept {
+    for (; logged() && oldest_log_ < before.log.number; ++oldest_log_) remove_quietly(log_name(oldest_log_));
   }
   static std::vector<std::uint64_t> pruned_numbers(const Version& before, const Version& next) {
     std::vector<std::uint64_t> out;
@@ -474,6 +492,7 @@ class CollectionState {
   bool writable_, pinned_;
   bool poisoned_ = false;        // by the writer, under its lock
   std::mutex compaction_mutex_;  // taken before the other
+  std::atomic<std::thread::id> compacting_{};
   std::mutex write_mutex_;
   std::shared_ptr<Memtable> memtable_;
   LogPlace read_to_;  // of the log that a reader shows

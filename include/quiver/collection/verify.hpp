@@ -20,10 +20,7 @@ class Verifier {
     std::optional<std::uint64_t> first;
     guarded(store_.path(), [&] {
       first = found_numbers<P>(store_).newest();
-      if (!first) {
-        if (!store_.path().empty()) fail(Errc::not_found, store_.path(), "there is no collection here");
-        return;
-      }
+      if (!first) fail(Errc::not_found, store_.path(), "there is no collection here");
       const auto newest = check_version(*first);
       if (!newest) return;
       for (const auto& older : newest->retained) check_version(older.number, &newest->store_id);
@@ -77,7 +74,7 @@ class Verifier {
       auto manifest = read_manifest<P>(store_, number);
       report_.bytes += manifest.bytes;
       if (store_id != nullptr && manifest.version.store_id != *store_id)
-        fail(Errc::corruption, store_.path() / manifest_name(number), "this manifest belongs to another collection");
+        fail(Errc::corruption, store_.path() / manifest_name(number), "this manifest belongs to another collection; restore the file from a backup");
       out = std::move(manifest.version);
     });
     if (out) check_files(*out);
@@ -105,19 +102,19 @@ class Verifier {
     for (const auto& segment : version.segments) {
       for (const auto& files : part_files(version.schema, segment)) {
         const auto problems = report_.problems.size();
-        check_block(files.scalar, BlockKind::scalar);
-        for (const auto& file : files.vectors) check_block(file, BlockKind::vector_index);
+        check_block(files.scalar, BlockKind::scalar, files.holds(version.schema));
+        for (std::size_t i = 0; i < files.vectors.size(); ++i) check_block(files.vectors[i], BlockKind::vector_index, files.holds(version.schema, i));
         whole = whole && report_.problems.size() == problems;
         if (whole) guarded(files.scalar.name, [&] { parts.push_back(std::make_shared<const Part<P>>(store_, version.schema, files)); });
         whole = whole && report_.problems.size() == problems;
       }
     }
-    for (const auto& run : version.id_runs) whole = check_block(run, BlockKind::id_run) && whole;
-    if (const auto& deletes = version.deletes.file; !deletes.name.empty()) whole = check_block(deletes, BlockKind::deletes) && whole;
+    for (const auto& run : version.id_runs) whole = check_block(run, BlockKind::id_run, holds_keys) && whole;
+    if (const auto& deletes = version.deletes.file; !deletes.name.empty()) whole = check_block(deletes, BlockKind::deletes, holds_deletes) && whole;
     if (whole && level_ == VerifyLevel::full) check_keys(version, std::move(parts));
   }
-  /// One file by itself; each is looked at once, however many versions name it.
-  bool check_block(const FileRef& file, BlockKind kind) {
+  /// One file by itself; each is looked at once, however many versions name it. `holds` says what depends on it.
+  bool check_block(const FileRef& file, BlockKind kind, const std::string& holds) {
     if (!seen_.insert(file.name).second) return !broken_.contains(file.name);
     const auto problems = report_.problems.size();
     guarded(store_.path() / file.name, [&] {
@@ -128,6 +125,7 @@ class Verifier {
       if (level_ == VerifyLevel::full) block.verify(scope);
     });
     if (report_.problems.size() == problems) return true;
+    report_.problems.back().what += holds;
     broken_.insert(file.name);
     return false;
   }
@@ -151,10 +149,19 @@ class Verifier {
           continue;
         }
         const auto print = fingerprint(document.key());
-        bool found = false;
-        for (auto run = runs.rbegin(); run != runs.rend() && !found; ++run) found = (*run)->find(scope, print, [&](DocId id) { return id == document.id(); });
-        if (!found)
-          fail(Errc::corruption, store_.path(), "the id runs of version " + std::to_string(version.number) + " do not know key '" + document.key() + "'");
+        // As a fetch looks for it: the newest row with the key.
+        std::optional<DocId> found;
+        for (auto run = runs.rbegin(); run != runs.rend() && !found; ++run)
+          (*run)->find(scope, print, [&](DocId id) {
+            const auto at = rows.find(scope, id);
+            if (!at || rows.key(scope, *at) != document.key()) return false;
+            found = id;
+            return true;
+          });
+        if (found != document.id())
+          fail(Errc::corruption, store_.path(),
+               "the id runs of version " + std::to_string(version.number) + " do not lead from key '" + document.key() + "' to document " +
+                   std::to_string(document.id().value));
       }
       if (deleted != version.deletes.count)
         fail(Errc::corruption, store_.path() / manifest_name(version.number),

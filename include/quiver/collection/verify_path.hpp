@@ -1,6 +1,7 @@
-// verify() for those who have a path and no collection.
+// verify() and stats() for those who have a path and no collection.
 #pragma once
 
+#include <quiver/collection/collection.hpp>
 #include <quiver/collection/verify.hpp>
 #include <quiver/storage/file_read.hpp>
 
@@ -13,6 +14,13 @@ template <class = void>
 [[nodiscard]] VerifyReport verify(const std::filesystem::path& path, VerifyLevel level = VerifyLevel::full) {
   const auto store = FileReadPolicy::open_store(path, {}, OpenMode::read_only);
   return detail::Verifier<FileReadPolicy>(store, level).run();
+}
+
+/// What Collection::stats tells, of the newest moment of the collection in the folder `path`; `resident` is what reading it took. Writes nothing and takes
+/// no lock. Errors are those of Collection::open. O(files + what is not flushed). Safe from any thread.
+template <class = void>
+[[nodiscard]] Stats stats(const std::filesystem::path& path) {
+  return Collection<FileReadPolicy>::open(path, {.mode = OpenMode::read_only}).stats();
 }
 
 }  // namespace quiver

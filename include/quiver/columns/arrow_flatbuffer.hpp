@@ -86,9 +86,9 @@ class FlatBuffer {
   }
   [[nodiscard]] static std::size_t reference_at(std::size_t position, std::size_t i) noexcept { return position + 4 + 4 * i; }
 
-  /// Begins a vector of `count` elements that the caller appends with put(); elements are aligned to `alignment`.
+  /// Begins a vector of `count` elements that the caller appends with put(); elements are aligned to `alignment`, 4 or 8.
   std::size_t begin_vector(std::size_t count, std::size_t alignment) {
-    bytes_.resize(static_cast<std::size_t>(align_up(bytes_.size() + 4, alignment < 4 ? 4 : alignment)) - 4);
+    bytes_.resize(static_cast<std::size_t>(align_up(bytes_.size() + 4, alignment)) - 4);
     append(bytes_, static_cast<std::uint32_t>(count));
     return bytes_.size() - 4;
   }

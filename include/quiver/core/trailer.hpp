@@ -58,7 +58,8 @@ struct FileTrailer {
 /// Where the trailer begins, given the last ten bytes of a file of `length` bytes; Errc::corruption where there can be none.
 [[nodiscard]] inline std::uint64_t locate_trailer(ByteSpan last_ten, std::uint64_t length, const std::filesystem::path& path) {
   const auto magic = as_text(last_ten.subspan(4, 6));
-  if (magic != plain_end_magic && magic != arrow_end_magic) fail(Errc::corruption, path, length - 6, "the end mark of a quiver file is missing");
+  if (magic != plain_end_magic && magic != arrow_end_magic)
+    fail(Errc::corruption, path, length - 6, "the end mark of a quiver file is missing; restore the file from a backup");
   const std::uint64_t tail = load<std::uint32_t>(last_ten.data());
   if (tail > length - tail_frame_size || length - tail_frame_size - tail < trailer_size)
     fail(Errc::corruption, path, length - tail_frame_size, "the tail length does not fit the file");

@@ -31,12 +31,16 @@ class VersionCheck {
     if (v.number == 0) return "version 0 cannot be";
     if (v.parent >= v.number) return "version " + std::to_string(v.number) + " has the parent " + std::to_string(v.parent);
     if (v.store_id == FileId{}) return "the store has no id";
+    if (v.segment_rows == 0) return "segments are to hold no rows";
+    if (v.retain_versions == 0) return "no version is to be kept";
     if (v.retain_age_seconds < 0) return "versions are kept for " + std::to_string(v.retain_age_seconds) + " seconds";
     if (v.preferred_policy.size() > max_note_size) return "the name of the preferred policy is too long";
     if (v.library_version.size() > max_note_size) return "the library's version is too long";
     if ((v.log.number == 0) != (v.log.id == FileId{})) return "a log has both a number and an id, or neither";
     if (v.durability > Durability::none) return "the durability " + std::to_string(static_cast<unsigned>(v.durability)) + " is unknown";
     if (v.continues && v.parent == 0) return "the first version cannot continue another";
+    if (v.continues && std::all_of(v.retained.begin(), v.retained.end(), [](const auto& kept) { return kept.continues; }))
+      return "the version that is continued is not retained";
     std::uint64_t before = 0;
     for (const auto& kept : v.retained) {
       if (kept.number <= before || kept.number >= v.number) return "retained version " + std::to_string(kept.number) + " is out of order";

@@ -112,11 +112,13 @@ void transfer(Archive& archive, V& v, std::vector<FieldRecord>& fields, std::vec
 
 /// Checks the frame around a manifest before anything in it is believed, and returns the masks. The frame is the same in every format version.
 [[nodiscard]] inline FeatureMasks check_frame(ByteSpan bytes, const std::filesystem::path& path) {
-  if (bytes.empty()) fail(Errc::corruption, path, 0, "the manifest is empty");
+  if (bytes.empty()) fail(Errc::corruption, path, 0, "the manifest is empty; restore the file from a backup");
   if (bytes.size() < manifest_frame_size)
-    fail(Errc::corruption, path, bytes.size(), "the manifest ends within its frame of " + std::to_string(manifest_frame_size) + " bytes");
+    fail(Errc::corruption, path, bytes.size(),
+         "the manifest ends within its frame of " + std::to_string(manifest_frame_size) + " bytes; restore the file from a backup");
   Cursor in(bytes, path);
-  if (in.take<std::uint64_t>() != manifest_magic) fail(Errc::corruption, path, 0, "this is not a manifest: its magic is missing");
+  if (in.take<std::uint64_t>() != manifest_magic)
+    fail(Errc::corruption, path, 0, "this is not a manifest: its magic is missing; restore the file from a backup");
   const auto format = in.take<std::uint32_t>();
   FeatureMasks masks;
   masks.compat = in.take<std::uint32_t>();
@@ -128,7 +130,8 @@ void transfer(Archive& archive, V& v, std::vector<FieldRecord>& fields, std::vec
     fail(Errc::corruption, path, bytes.size(),
          "the manifest is cut short: " + std::to_string(length) + " bytes announced, " + std::to_string(in.left()) + " found");
   if (length < in.left())
-    fail(Errc::corruption, path, manifest_frame_size + length, std::to_string(in.left() - length) + " bytes follow the end of the manifest");
+    fail(Errc::corruption, path, manifest_frame_size + length,
+         std::to_string(in.left() - length) + " bytes follow the end of the manifest; restore the file from a backup");
   if (!checksum_matches(manifest_checksum(bytes), sum))
     fail(Errc::corruption, path, 32, "the manifest does not match its checksum; restore the file from a backup");
   if (format == 0) fail(Errc::corruption, path, 8, "format version 0 cannot be");
@@ -174,13 +177,12 @@ void transfer(Archive& archive, V& v, std::vector<FieldRecord>& fields, std::vec
     fail(Errc::io_error, path, "not enough memory for a manifest of " + std::to_string(bytes.size()) + " bytes");
   } catch (const std::exception& e) {
     broken(e.what());
-  } catch (...) {
-    broken("it cannot be read");
   }
   version.features = masks;
   if (const auto fault = find_fault(version); !fault.empty()) fail(Errc::corruption, path, manifest_frame_size, "manifest: " + fault);
   if (const auto number = parse_manifest_name(path.filename().string()); number && *number != version.number)
-    fail(Errc::corruption, path, manifest_frame_size, "this is the manifest of version " + std::to_string(version.number) + " under another's name");
+    fail(Errc::corruption, path, manifest_frame_size,
+         "this is the manifest of version " + std::to_string(version.number) + " under another's name; restore the file from a backup");
   return version;
 }
 

@@ -79,8 +79,8 @@ struct Version {
   std::vector<FileRef> id_runs;      // oldest first
   std::uint64_t next_doc_id = 0, next_segment = 0, next_block = 0, next_run = 0;
   std::uint64_t documents = 0;  // without the deleted ones
-  std::uint64_t flush_bytes = 0, segment_rows = 0;
-  std::uint64_t retain_versions = 0;
+  std::uint64_t flush_bytes = 0, segment_rows = 1;
+  std::uint64_t retain_versions = 1;
   std::int64_t retain_age_seconds = 0;
   std::string preferred_policy;           // empty: none
   std::string library_version;            // that wrote this
@@ -97,5 +97,13 @@ struct Version {
   [[nodiscard]] bool writable() const noexcept { return (features.ro_compat & ~known_features.ro_compat) == 0; }
   friend bool operator==(const Version&, const Version&) = default;
 };
+
+/// The version that a user sees there: its own number, or that of the one that it continues.
+[[nodiscard]] inline std::uint64_t listed_number(const Version& version) noexcept {
+  if (!version.continues) return version.number;
+  for (auto kept = version.retained.rbegin(); kept != version.retained.rend(); ++kept)
+    if (!kept->continues) return kept->number;
+  return version.number;  // find_fault() refuses such a one
+}
 
 }  // namespace quiver::detail

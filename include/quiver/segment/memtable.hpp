@@ -183,7 +183,7 @@ class Memtable {
     }
   }
   void append_scalar(Column& column, std::uint64_t at, const Value* value) {
-    const bool null = value == nullptr || value->is_null();
+    const bool null = value == nullptr;
     if (column.type == FieldType::string || column.type == FieldType::bytes) {
       std::string_view text;
       if (!null) {

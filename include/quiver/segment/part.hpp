@@ -66,7 +66,14 @@ struct PartFiles {
   std::vector<FileRef> vectors;
   std::uint64_t rows = 0;
   DocId first, last;
+
+  /// What is lost with its block of columns, or with that of a vector field, for messages.
+  [[nodiscard]] std::string holds(const Schema& schema, std::optional<std::size_t> vector = {}) const {
+    return "; it holds " + (vector ? "field '" + schema.vectors()[*vector].name() + "'" : std::string("keys and fields")) + " of documents " +
+           std::to_string(first.value) + " to " + std::to_string(last.value);
+  }
 };
+inline constexpr const char *holds_keys = "; documents are found by their keys through it", *holds_deletes = "; it says which documents are deleted";
 
 /// Opens a file that a manifest names: if it is not there, that is corruption, not absence.
 template <StoragePolicy P>

@@ -35,7 +35,6 @@ class AnonymousMemory {
 
   /// Keeps the first bytes; what is new is zero. May move.
   void resize(std::size_t size) {
-    if (size == size_) return;
     if (size == 0) return reset();
     void* got =
         data_ == nullptr ? ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : ::mremap(data_, size_, size, MREMAP_MAYMOVE);
@@ -49,9 +48,7 @@ class AnonymousMemory {
     advise_huge_pages(data_, size_);
   }
   /// Later writes are a fault. A guard against our own mistakes; views are const anyway.
-  void freeze() noexcept {
-    if (data_ != nullptr) static_cast<void>(::mprotect(data_, size_, PROT_READ));
-  }
+  void freeze() noexcept { static_cast<void>(::mprotect(data_, size_, PROT_READ)); }
 
  private:
   void reset() noexcept {

@@ -163,7 +163,8 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
   /// unsupported: the file system has no links.
   void keep_aside(std::string_view name, std::string_view second) {
     check_writable();
-    if (!valid_file_name(name) || !valid_file_name(second)) fail(Errc::invalid_argument, path_, "'" + std::string(second) + "' is not the name of a file");
+    for (const auto each : {name, second})
+      if (!valid_file_name(each)) fail(Errc::invalid_argument, path_, "'" + std::string(each) + "' is not the name of a file of a store");
     const std::lock_guard guard(names_);
     ensure_folder(second);
     const auto result = uninterrupted([&] { return FS::link_from(folder_, std::string(name), folder_, std::string(second)); });

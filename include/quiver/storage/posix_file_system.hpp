@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include <dirent.h>
@@ -73,6 +74,24 @@ class PosixMapping {
   static constexpr std::uint64_t page = 4096;
   boost::interprocess::mapped_region region_;
 };
+
+/// The name of a file system that is not a local disk, by the number that statfs gives; empty for any other.
+[[nodiscard]] constexpr std::string_view remote_file_system(std::uint32_t type) noexcept {
+  switch (type) {
+    case 0x6969u:
+      return "NFS";
+    case 0x01021997u:
+      return "9p";
+    case 0x65735546u:
+      return "FUSE";
+    case 0xFF534D42u:
+      return "CIFS";
+    case 0xFE534D42u:
+      return "SMB";
+    default:
+      return {};
+  }
+}
 
 }  // namespace detail
 
@@ -166,26 +185,7 @@ class PosixFileSystem {
     struct ::statfs found;
     const auto result = done(::fstatfs(in.get(), &found));
     if (!result) return result;
-    switch (static_cast<std::uint32_t>(found.f_type)) {
-      case 0x6969u:
-        kind = "NFS";
-        break;
-      case 0x01021997u:
-        kind = "9p";
-        break;
-      case 0x65735546u:
-        kind = "FUSE";
-        break;
-      case 0xFF534D42u:
-        kind = "CIFS";
-        break;
-      case 0xFE534D42u:
-        kind = "SMB";
-        break;
-      default:
-        kind.clear();
-        break;
-    }
+    kind = detail::remote_file_system(static_cast<std::uint32_t>(found.f_type));
     return result;
   }
   static IoResult map_ro(const File& file, std::size_t length, const MapHints& hints, Mapping& mapping) {

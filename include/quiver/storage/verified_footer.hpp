@@ -25,7 +25,8 @@ template <class At>
   const auto trailer = parse_trailer(bytes, offset, size, path);
   if (trailer.format_version == 0) fail(Errc::corruption, path, offset + 40, "format version 0 was never written");
   if (trailer.id != identity.id)
-    fail(Errc::corruption, path, offset + 8, "this is another file than the one recorded under its name; files were swapped or come from another store");
+    fail(Errc::corruption, path, offset + 8,
+         "this is another file than the one recorded under its name; files were swapped or come from another store; restore the file from a backup");
   if (trailer.footer_checksum != identity.footer_checksum) fail(Errc::corruption, path, offset + 56, "the footer's checksum is not the recorded one");
   return trailer;
 }

@@ -84,7 +84,7 @@ class WalBatch {
     append(bytes_, converted);
   }
   void append_scalar(FieldType type, const Value* value) {
-    const bool null = value == nullptr || value->is_null();
+    const bool null = value == nullptr;
     append(bytes_, static_cast<std::uint8_t>(null ? 0 : 1));
     if (null) return;
     switch (type) {
