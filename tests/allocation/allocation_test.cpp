@@ -1,6 +1,7 @@
 // Every call of the library with its first allocation failing, then its second, until none fails any more.
 #include <quiver/quiver.hpp>
 
+#include "support/error_code.hpp"
 #include "support/policies.hpp"
 #include "support/sanitized.hpp"
 #include "support/store_files.hpp"
@@ -234,6 +235,60 @@ BOOST_AUTO_TEST_CASE(an_insert_that_gets_no_memory_can_be_made_again_whatever_th
   }
   BOOST_TEST_MESSAGE(injections << " allocations failed");
   BOOST_TEST(injections > 30u);
+}
+
+// The queue of batches takes memory once in sixteen or so: where the log has the batch already, and it can be neither shown nor taken back.
+BOOST_AUTO_TEST_CASE(of_forty_inserts_any_that_gets_no_memory_ends_the_writing_if_it_is_in_the_log_and_else_nothing) {
+  const FreshFolder folder;
+  const auto path = folder.path(), copy = folder.path("copy");
+  constexpr int inserts = 40;
+  const int step = slow ? 5 : 1;
+  std::size_t injections = 0, ended = 0;
+  for (const auto durability : {Durability::buffered, Durability::sync}) {
+    for (int i = 0; i < inserts; i += durability == Durability::sync ? 5 : step) {
+      for (long n = 0;; ++n) {
+        std::filesystem::remove_all(path);
+        std::filesystem::remove_all(copy);
+        auto c = Files::create(path, small_schema(), {.durability = Durability::buffered});
+        for (int j = 0; j < i; ++j) c.insert(small_document(j, j));
+        const auto before = contents(c);
+        const auto files = read_store(path);
+        const bool failed = failed_at(n, [&] { c.insert(small_document(i, i), {durability}); });
+        if (!fired) {
+          BOOST_TEST(!failed);
+          break;
+        }
+        ++injections;
+        BOOST_TEST_CONTEXT("insert " << i << ", allocation " << n) {
+          const bool logged = read_store(path) != files;
+          if (failed) BOOST_TEST((contents(c) == before));
+          int acknowledged = failed ? i : i + 1;
+          const auto code = code_of([&] {
+            for (; acknowledged < i + 3; ++acknowledged) c.insert(small_document(acknowledged, acknowledged));
+          });
+          if (code != Errc::none) {
+            ++ended;
+            BOOST_TEST(code == Errc::io_error);
+            BOOST_TEST(logged);
+            BOOST_TEST(failed);
+            BOOST_TEST(code_of([&] { c.flush(); }) == Errc::io_error);
+          }
+          BOOST_TEST(c.count() == static_cast<std::size_t>(acknowledged));
+          copy_store(path, copy);  // as a kill leaves it
+          const auto again = Files::open(copy, {.mode = OpenMode::read_only});
+          // What was acknowledged, and perhaps the one that is in the log.
+          BOOST_TEST(again.count() >= static_cast<std::size_t>(acknowledged));
+          BOOST_TEST(again.count() <= static_cast<std::size_t>(acknowledged + (failed && logged)));
+          int next = 0;
+          for (const Document& d : again.scan()) BOOST_TEST(d.key() == "k" + std::to_string(next++));
+          BOOST_TEST(again.verify().ok());
+        }
+      }
+    }
+  }
+  BOOST_TEST_MESSAGE(injections << " allocations failed, " << ended << " of them ended the writing");
+  BOOST_TEST(injections > (slow ? 40u : 200u));
+  if (!slow) BOOST_TEST(ended > 0u);
 }
 
 BOOST_AUTO_TEST_CASE(opening_copying_and_dumping_without_memory_harm_nothing) {

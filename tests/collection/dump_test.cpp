@@ -15,6 +15,24 @@ BOOST_AUTO_TEST_SUITE(collection_dump)
 
 using namespace quiver::test::dumps;
 
+namespace {
+
+/// Writes down in which order files become visible and their names durable.
+class OrderedFileSystem : public PosixFileSystem {
+ public:
+  static inline std::vector<std::string> order{};
+  static IoResult rename_new(const Folder& in, const std::string& from, const std::string& to) {
+    order.push_back(to);
+    return PosixFileSystem::rename_new(in, from, to);
+  }
+  static IoResult sync_folder(const Folder& in, SyncSite site) {
+    if (site == SyncSite::published_name) order.push_back("sync");
+    return PosixFileSystem::sync_folder(in, site);
+  }
+};
+
+}  // namespace
+
 BOOST_AUTO_TEST_CASE(every_value_comes_back_bit_for_bit_under_every_backend) {
   const Folder folder;
   auto c = Disk::create(folder.at / "c.qvr", every_schema(), {.durability = Durability::none, .segment_rows = 10});
@@ -267,6 +285,21 @@ BOOST_AUTO_TEST_CASE(readers_dump_what_they_see) {
   const auto version = Disk::open(folder.at / "c.qvr").versions().front().number;
   Collection<MMapReadPolicy>::open(folder.at / "c.qvr", {.at_version = version}).dump(folder.at / "then");
   BOOST_TEST(Ram::load(folder.at / "then").count() < 2u);
+}
+
+BOOST_AUTO_TEST_CASE(the_file_without_which_it_is_no_dump_is_visible_last) {
+  const Folder folder;
+  {
+    auto c = Disk::create(folder.at / "c.qvr", Schema{Field::int32("n"), VectorField("v", 2), VectorField("w", 2)});
+    c.insert(Document{"a", {{"n", 1}, {"v", {1.0f, 2.0f}}, {"w", {3.0f, 4.0f}}}});
+  }
+  const auto view =
+      detail::recover<MMapPolicy>(std::make_shared<MMapPolicy::Store>(MMapPolicy::open_store(folder.at / "c.qvr", {}, OpenMode::read_only))).view();
+  OrderedFileSystem::order.clear();
+  detail::write_dump<OrderedFileSystem>(view, folder.dump);
+  const std::vector<std::string> expected{"documents.jsonl", "vectors-000.npy", "vectors-001.npy", "sync", "schema.json", "sync"};
+  BOOST_TEST(OrderedFileSystem::order == expected, boost::test_tools::per_element());
+  BOOST_TEST(Ram::load(folder.dump).count() == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(a_call_that_fails_leaves_nothing_of_a_dump) {

@@ -11,7 +11,10 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <cerrno>
 #include <csignal>
+#include <functional>
+#include <utility>
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -59,6 +62,22 @@ class SignallingFileSystem : public PosixFileSystem {
   }
 };
 
+/// Something happens once, before the mark of a load is opened; and the sync of one folder's entry may fail.
+class InterruptedFileSystem : public PosixFileSystem {
+ public:
+  static inline std::function<void()> before_mark{};
+  static inline fs::path fails_behind{};  // syncs of a folder above a store fail once this is there
+
+  static IoResult open_lock_file(const Folder& in, const std::string& name, File& file) {
+    if (before_mark && name == quiver::detail::loading_mark_name) std::exchange(before_mark, {})();
+    return PosixFileSystem::open_lock_file(in, name, file);
+  }
+  static IoResult sync_folder(const Folder& in, SyncSite site) {
+    if (site == SyncSite::store_folder_entry && !fails_behind.empty() && fs::exists(fails_behind)) return {0, EIO};
+    return PosixFileSystem::sync_folder(in, site);
+  }
+};
+
 /// A dump of a few documents, and a place to load it to.
 struct Place {
   TempFolder at;
@@ -72,6 +91,10 @@ struct Place {
   [[nodiscard]] std::uint64_t load() const { return Disk::load(dump, target).count(); }
   [[nodiscard]] Errc refused() const {
     return code_of([&] { (void)Disk::load(dump, target); });
+  }
+  [[nodiscard]] Errc interrupted() const {
+    using FS = InterruptedFileSystem;
+    return code_of([&] { (void)quiver::detail::load_dump<FS, Collection<BasicMMapPolicy<FS>>>(dump, target, {}); });
   }
   /// A process that loads, with segments of 8 rows, and gets `signal` at its call number `call`.
   [[nodiscard]] ::pid_t loader(int signal, int call) const {
@@ -230,6 +253,45 @@ BOOST_AUTO_TEST_CASE(an_empty_folder_or_one_with_a_lock_file_is_taken) {
     BOOST_TEST(read_store(place.building).size() == 1u);
   }
   BOOST_TEST(place.load() == 20u);
+}
+
+BOOST_AUTO_TEST_CASE(a_load_that_another_one_overtakes_is_refused_and_leaves_what_that_one_published) {
+  // Where a killed load left something, and where a third is killed in the same place once the other has published.
+  for (const bool third : {false, true}) {
+    const Place place;
+    place.leave_a_leftover();
+    StoreFiles published, left;
+    InterruptedFileSystem::before_mark = [&] {
+      BOOST_TEST(place.load() == 20u);
+      published = read_store(place.target);
+      if (!third) return;
+      fs::rename(place.target, place.at / "aside");
+      place.leave_a_leftover();
+      fs::rename(place.at / "aside", place.target);
+      left = read_store(place.building);
+    };
+    BOOST_TEST(place.interrupted() == Errc::locked);
+    BOOST_TEST(!InterruptedFileSystem::before_mark);
+    BOOST_TEST((read_store(place.target) == published));
+    BOOST_TEST(fs::exists(place.building) == third);
+    if (third) BOOST_TEST((read_store(place.building) == left));
+    auto c = Disk::open(place.target);
+    BOOST_TEST(c.count() == 20u);
+    BOOST_TEST(c.verify().ok());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_load_whose_name_may_not_last_is_an_error) {
+  const Place place;
+  InterruptedFileSystem::fails_behind = place.target;
+  const auto code = place.interrupted();
+  InterruptedFileSystem::fails_behind.clear();
+  BOOST_TEST(code == Errc::io_error);
+  // It has the name all the same, and nothing of the making is left.
+  BOOST_TEST(!fs::exists(place.building));
+  auto c = Disk::open(place.target);
+  BOOST_TEST(c.count() == 20u);
+  BOOST_TEST(c.verify().ok());
 }
 
 BOOST_AUTO_TEST_CASE(a_policy_without_a_folder_cannot_be_loaded_into_one) {

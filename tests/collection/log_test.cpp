@@ -184,6 +184,38 @@ BOOST_AUTO_TEST_CASE(the_log_of_the_version_before_is_kept_and_older_ones_are_re
   BOOST_TEST(names_with(store, "wal-").size() == 2u);
 }
 
+BOOST_AUTO_TEST_CASE(a_log_that_erases_alone_make_long_is_flushed_and_begun_anew) {
+  constexpr int documents = 6000;
+  constexpr std::size_t most = 1 << 16;  // a log is flushed at twice this
+  const FreshFolder folder;
+  {
+    auto c = Collection<MMapPolicy>::create(folder.path(), tiny_schema(), {.durability = Durability::buffered, .flush_bytes = most});
+    std::vector<Document> all;
+    for (int i = 0; i < documents; ++i) all.push_back(tiny("k" + std::to_string(i)));
+    c.insert(all);
+    c.flush();
+    const auto before = c.stats();
+    std::uint64_t longest = 0;
+    for (int i = 0; i + 1 < documents; ++i) {
+      BOOST_TEST_REQUIRE(c.erase("k" + std::to_string(i)));
+      if (i % 100 == 0) longest = std::max<std::uint64_t>(longest, std::filesystem::file_size(folder.path() / newest_log(folder.path())));
+    }
+    const auto after = c.stats();
+    BOOST_TEST(after.version >= before.version + 2);
+    BOOST_TEST(longest >= most);
+    BOOST_TEST(longest < 4 * most);
+    BOOST_TEST(after.bytes.wal < 8 * most);  // with the log of the version before
+    BOOST_TEST(after.bytes.deletes > 0u);
+    BOOST_TEST(c.count() == 1u);
+    copy_store(folder.path(), folder.path("killed"));
+  }
+  for (const auto& path : {folder.path("killed"), folder.path()}) {
+    const auto c = Collection<MMapPolicy>::open(path);
+    BOOST_TEST(keys(c) == "k" + std::to_string(documents - 1) + " ");
+    BOOST_TEST(c.verify().ok());
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 namespace damaged_log {

@@ -1,4 +1,4 @@
-// What a process may run into: a fork, and its limit of open files.
+// What a process may run into: a fork, a program that it starts, and its limit of open files.
 #include <quiver/collection/collection.hpp>
 #include <quiver/collection/verify_path.hpp>
 
@@ -8,6 +8,11 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,6 +41,19 @@ int in_a_fork(Work&& work) {
   int status = 0;
   BOOST_TEST_REQUIRE(::waitpid(child, &status, 0) == child);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 126;
+}
+
+/// The descriptors of this process that point into `folder`: what each points to, and whether a program that is started inherits it.
+std::map<std::string, bool> inherited(const std::filesystem::path& folder) {
+  std::map<std::string, bool> out;
+  std::error_code gone;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    const auto target = std::filesystem::read_symlink(entry.path(), gone).string();
+    if (!target.starts_with(folder.string())) continue;
+    const auto flags = ::fcntl(std::stoi(entry.path().filename().string()), F_GETFD);
+    out[target] = out[target] || (flags & FD_CLOEXEC) == 0;
+  }
+  return out;
 }
 
 }  // namespace
@@ -70,6 +88,39 @@ BOOST_AUTO_TEST_CASE(a_forked_process_reads_and_cannot_write_and_harms_nothing_w
     BOOST_TEST(Collection<MMapPolicy>::open(folder.path()).count() == 3u);
     BOOST_TEST(verify(folder.path()).ok());
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_program_that_is_started_gets_no_file_of_a_collection) {
+  const FreshFolder folder;
+  const auto path = std::filesystem::canonical(folder.path().parent_path()) / folder.path().filename();
+  auto writer = Collection<MMapPolicy>::create(path, numbered_schema());
+  const auto check = [&](const char* when, std::size_t least) {
+    const auto found = inherited(path);
+    BOOST_TEST(found.size() >= least, when << ": " << found.size() << " descriptors");
+    BOOST_TEST(found.contains((path / "LOCK").string()), when);
+    for (const auto& [name, inherits] : found) BOOST_TEST(!inherits, when << ": " << name);
+  };
+  check("a new collection", 3);  // folder, lock and log
+  writer.insert(numbered(0));
+  writer.flush();
+  writer.insert(numbered(1));
+  check("a writer", 3);
+  {
+    const auto mapped = Collection<MMapReadPolicy>::open(path);
+    const auto read = Collection<FileReadPolicy>::open(path);
+    const auto checked = Collection<CheckedMMapPolicy>::open(path, {.mode = OpenMode::read_only});
+    BOOST_TEST(mapped.count() + read.count() + checked.count() == 6u);
+    check("readers", 6);  // what is read by calls stays open
+  }
+  writer.optimize({.progress = [&](const Progress&) {
+    check("while it is merged", 3);
+    return true;
+  }});
+  writer.close();
+  BOOST_TEST(!inherited(path).contains((path / "LOCK").string()));
+  auto again = Collection<MMapPolicy>::open(path);
+  again.insert(numbered(2));
+  check("opened again", 3);
 }
 
 // Not under sanitizers: UBSan opens a pipe to look at an object, and takes one that it cannot look at for none.

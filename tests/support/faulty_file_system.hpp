@@ -38,9 +38,11 @@ struct Fault {
   int error = 0;                 // 0: no error but half the bytes; else errno
   bool for_ever = false;         // this call and every later one
   std::optional<IoCall> only{};  // count calls of this kind alone
+  bool performed = false;        // a rename, link or sync of a folder does its work and reports the error all the same
 };
 
-/// Inner, with the planned fault. A call that fails does nothing else. The plan and the count are the process's; safe from any thread.
+/// Inner, with the planned fault. A call that fails does nothing else, unless the plan says that it was performed. The plan and the count are the process's;
+/// safe from any thread.
 template <FileSystem Inner>
 class FaultyFileSystem {
  public:
@@ -115,16 +117,16 @@ class FaultyFileSystem {
     return result;
   }
   static IoResult sync_folder(const Folder& in, SyncSite site) {
-    return guarded(IoCall::sync_folder, [&] { return Inner::sync_folder(in, site); });
+    return reported(IoCall::sync_folder, [&] { return Inner::sync_folder(in, site); });
   }
   static IoResult rename_new(const Folder& in, const std::string& from, const std::string& to) {
-    return guarded(IoCall::rename, [&] { return Inner::rename_new(in, from, to); });
+    return reported(IoCall::rename, [&] { return Inner::rename_new(in, from, to); });
   }
   static IoResult link(const Folder& in, const std::string& from, const std::string& to) {
-    return guarded(IoCall::link, [&] { return Inner::link(in, from, to); });
+    return reported(IoCall::link, [&] { return Inner::link(in, from, to); });
   }
   static IoResult link_from(const Folder& from, const std::string& name, const Folder& to, const std::string& new_name) {
-    return guarded(IoCall::link, [&] { return Inner::link_from(from, name, to, new_name); });
+    return reported(IoCall::link, [&] { return Inner::link_from(from, name, to, new_name); });
   }
   static IoResult remove(const Folder& in, const std::string& name) {
     return guarded(IoCall::remove, [&] { return Inner::remove(in, name); });
@@ -156,7 +158,7 @@ class FaultyFileSystem {
     static State only;
     return only;
   }
-  static std::optional<IoResult> strike(IoCall call, bool* half) {
+  static std::optional<IoResult> strike(IoCall call, bool* half, bool* performed = nullptr) {
     const std::lock_guard guard(state().mutex);
     const auto& fault = state().fault;
     if (fault.only && *fault.only != call) return std::nullopt;
@@ -164,6 +166,7 @@ class FaultyFileSystem {
     if (fault.at == 0 || (fault.for_ever ? state().calls < fault.at : state().calls != fault.at)) return std::nullopt;
     if (fault.error == 0 && half == nullptr) return std::nullopt;
     ++state().fired;
+    if (performed != nullptr) *performed = fault.performed;
     if (fault.error != 0) return IoResult{0, fault.error};
     *half = true;
     return std::nullopt;
@@ -172,6 +175,14 @@ class FaultyFileSystem {
   static IoResult guarded(IoCall kind, Call&& call) {
     const auto fault = strike(kind, nullptr);
     return fault ? *fault : call();
+  }
+  template <class Call>
+  static IoResult reported(IoCall kind, Call&& call) {
+    bool performed = false;
+    const auto fault = strike(kind, nullptr, &performed);
+    if (fault && !performed) return *fault;
+    const auto result = call();
+    return fault ? *fault : result;
   }
 };
 
