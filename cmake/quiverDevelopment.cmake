@@ -28,6 +28,10 @@ if(NOT QUIVER_SIMD STREQUAL "baseline" AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_6
                              && __builtin_cpu_supports(\"avx512bw\") && __builtin_cpu_supports(\"avx512vl\") ? 0 : 1; }" QUIVER_CPU_HAS_AVX512)
       if(QUIVER_CPU_HAS_AVX512)
         list(APPEND quiver_simd_options -mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl)
+        # g++ 12 takes its own intrinsics for uninitialized, in the middle of xxHash (GCC bug 105593).
+        if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+          list(APPEND quiver_warnings -Wno-uninitialized -Wno-maybe-uninitialized)
+        endif()
       endif()
     endif()
   endif()

@@ -120,6 +120,46 @@ BOOST_AUTO_TEST_CASE(a_file_system_that_cannot_allocate_is_asked_once) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(the_room_that_comes_next_is_written_to_once_for_many_syncs_and_only_where_there_are_any) {
+  for (const bool syncs : {true, false}) {
+    const auto directory = SmallDisk::store(1'000'000, 0);
+    auto all = sample_bytes(100);
+    auto log = directory->append_log(name, all);
+    const auto before = SmallDisk::written;
+    for (std::size_t i = 0; i < 300; ++i) {
+      const auto piece = sample_bytes(600 + i % 7, i);
+      log.append(piece);
+      detail::append(all, piece);
+      if (syncs) log.sync();
+      const auto now = RecordingFileSystem::content(log_path).value();
+      BOOST_TEST_REQUIRE(starts_with(now, all));
+      BOOST_TEST_REQUIRE(detail::all_zero(ByteSpan(now).subspan(all.size())));
+    }
+    const auto more = SmallDisk::written - before - 300;
+    BOOST_TEST(more >= (syncs ? 3u : 0u));
+    BOOST_TEST(more <= (syncs ? 30u : 0u));
+    if (syncs) BOOST_TEST(starts_with(durable_file(log_path).value(), all));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(where_the_room_that_comes_next_cannot_be_written_to_nothing_is_lost) {
+  for (const int error : {EIO, ENOSPC, 0}) {
+    const auto directory = fresh_faulty_store();
+    auto all = sample_bytes(100);
+    auto log = directory->append_log(name, all);
+    log.sync();
+    Faulty::plan({.at = 1, .error = error, .only = IoCall::write});
+    log.append(sample_bytes(500));
+    BOOST_TEST(Faulty::fired() == 1u);
+    log.append(sample_bytes(500));
+    log.sync();
+    for (int i = 0; i < 2; ++i) detail::append(all, sample_bytes(500));
+    BOOST_TEST(!directory->poisoned());
+    BOOST_TEST(starts_with(durable_file(log_path).value(), all));
+  }
+  Faulty::clear();
+}
+
 BOOST_AUTO_TEST_CASE(after_a_failure_a_log_takes_nothing_more) {
   for (const auto call : {IoCall::allocate, IoCall::write, IoCall::sync_file})
     for (const int error : {EIO, ENOSPC, EROFS}) {

@@ -4,8 +4,11 @@
 #include <quiver/storage/directory.hpp>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <bit>
 #include <limits>
+#include <memory>
 
 namespace quiver::detail {
 
@@ -23,6 +26,7 @@ class Directory<FS>::Log {
     auto end = size_;
     try {
       reserve(bytes.size());
+      if (*synced_ && size_ + bytes.size() > touched_) touch(bytes.size());
       write_fully<FS>(file_, bytes, end, path_);
     } catch (const Error& e) {
       if (e.code() == Errc::no_space && end == size_) throw;
@@ -40,12 +44,14 @@ class Directory<FS>::Log {
   void sync() {
     directory_->check_writable();
     directory_->sync("sync", path_, [&] { return FS::sync_file(file_, SyncSite::log_data); });
+    synced_->store(true, std::memory_order_relaxed);
   }
   [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
 
  private:
   friend Directory;
   static constexpr std::uint64_t least_step = std::uint64_t{16} << 10, most_step = std::uint64_t{4} << 20;
+  static constexpr std::uint64_t ahead = std::uint64_t{32} << 10;
 
   Log(std::shared_ptr<Directory> directory, std::filesystem::path path) : directory_(std::move(directory)), path_(std::move(path)) {}
 
@@ -67,10 +73,24 @@ class Directory<FS>::Log {
     allocated_ += room;
   }
 
+  /// Writes zeros over the room that comes next. The first sync of a page that was only allocated must also write down that it now holds something; this way
+  /// one in many syncs does that for all of them. Where it fails nothing is lost: the room stays as it is.
+  void touch(std::uint64_t bytes) {
+    static constexpr std::array<std::byte, ahead> zeros{};
+    touched_ = std::min(allocated_, align_up(size_ + bytes, ahead) + ahead);
+    for (auto at = size_ + bytes; at < touched_;) {
+      const auto written = FS::write_at(file_, ByteSpan(zeros).first(static_cast<std::size_t>(std::min<std::uint64_t>(ahead, touched_ - at))), at);
+      if (!written || written.count == 0) return;
+      at += written.count;
+    }
+  }
+
   std::shared_ptr<Directory> directory_;
   std::filesystem::path path_;
   typename FS::File file_;
   std::uint64_t size_ = 0, allocated_ = 0;
+  std::uint64_t touched_ = 0;                                                               // up to here the room was written to
+  std::unique_ptr<std::atomic<bool>> synced_ = std::make_unique<std::atomic<bool>>(false);  // ever; another thread may sync
 };
 
 /// A log being read, perhaps while it grows. Move-only. Any number of threads.
