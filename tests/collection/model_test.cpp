@@ -287,6 +287,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(random_operations_leave_what_a_simple_model_holds,
     const auto wrong = run.check();
     BOOST_TEST_REQUIRE(wrong.empty(), "seed " << seed << ", at the end: " << wrong);
   }
+  BOOST_TEST_MESSAGE(runs * static_cast<std::uint64_t>(steps) << " operations");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
