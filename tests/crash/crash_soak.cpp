@@ -111,6 +111,17 @@ int run_script(const std::string& script, std::uint64_t seed, bool faults, const
   return tally.violations == 0 ? 0 : 1;
 }
 
+int run_state(const std::string& script, std::uint64_t seed, std::size_t k, const std::string& fates, const std::filesystem::path& folder) {
+  InodePtr disk;
+  const auto fault = look_again(script, seed, k, fates, disk);
+  const auto image = folder / ("crash-" + script + "-" + std::to_string(seed) + "-" + std::to_string(k));
+  std::filesystem::remove_all(image);
+  std::filesystem::create_directories(folder);
+  write_tree(*disk, image);
+  std::cout << (fault.empty() ? "as promised" : fault) << "\n  the disk: " << image.string() << std::endl;
+  return fault.empty() ? 0 : 1;
+}
+
 bool report(const std::string& mutant, std::uint64_t reached, const std::string& killer, std::chrono::steady_clock::time_point begin) {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   std::cout << std::left << std::setw(38) << mutant << std::fixed << std::setprecision(1) << took.count() << " s, "
@@ -156,7 +167,8 @@ int main(int argc, char** argv) {
       "another, each run going on where the last one stopped."};
   double seconds = 60;
   std::uint64_t processes = 1, seed = 1;
-  std::string script, mutant;
+  std::size_t k = 0;
+  std::string script, mutant, fates;
   std::filesystem::path folder = "build/soak";
   bool faults = false, mutants = false;
   app.add_option("--seconds", seconds, "for the scripts to run (60)")->check(CLI::Range(0.0, 1e7));
@@ -168,6 +180,9 @@ int main(int argc, char** argv) {
   };
   app.add_option("--script", script, "only this one")->check(letters);
   app.add_option("--seed", seed, "of its documents (1)");
+  auto* const point = app.add_option("--k", k, "only the crash after so many ops of it");
+  app.add_option("--fates", fates, "of these ops, as a violation names them")->needs(point)->needs("--script");
+  point->needs("--fates");
   app.add_flag("--faults", faults, "fail every call of it too");
   app.add_option("--mutant", mutant, "this one thing is done wrongly");
   app.add_flag("--mutants", mutants, "do one thing after another wrongly; something must notice each");
@@ -179,6 +194,7 @@ int main(int argc, char** argv) {
       if (chosen == mutant_cases.end()) throw std::invalid_argument("there is no mutant '" + mutant + "'");
       RecordedMutants::choose(chosen->mutant);
     }
+    if (*point) return run_state(script, seed, k, fates, folder);
     return script.empty() ? run_processes(processes, seconds, folder) : run_script(script, seed, faults, folder);
   } catch (const std::exception& e) {
     std::cerr << "crash_soak: " << e.what() << '\n';

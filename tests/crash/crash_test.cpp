@@ -77,11 +77,28 @@ BOOST_AUTO_TEST_CASE(every_sync_is_needed_somewhere) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_failure_says_enough_to_look_at_that_one_disk_again) {
+  for (const auto site : {SyncSite::draft_data, SyncSite::log_data}) {
+    RecordingFileSystem::reset();
+    RecordingFileSystem::skip(site);
+    const auto tally = explore("rsS", 3, {.double_every = 0, .stop_at_first = true});
+    BOOST_TEST_REQUIRE(tally.violations == 1u);
+    const auto from = tally.first.find("--k ") + 4, fates = tally.first.find(" --fates ") + 9;
+    InodePtr disk;
+    BOOST_TEST(!look_again("rsS", 3, std::stoul(tally.first.substr(from)), tally.first.substr(fates, tally.first.find('\n') - fates), disk).empty(),
+               tally.first);
+    BOOST_TEST(hash_tree(*disk, 0) == hash_tree(*tally.image, 0));
+  }
+  RecordingFileSystem::reset();
+}
+
 BOOST_AUTO_TEST_CASE(a_failure_names_the_shortest_script_that_repeats_it) {
   RecordingFileSystem::skip(SyncSite::draft_data);
   const auto tally = explore("rbSfxr", 3, {.stop_at_first = true});
   BOOST_TEST(tally.violations == 1u);
   BOOST_TEST(tally.first.starts_with("--script rbSfxr --seed 3 --k "), tally.first);
+  BOOST_TEST(to_string(parse_fates("01zsp(5)x(7)g(3-9)1")) == "01zsp(5)x(7)g(3-9)1");
+  for (const auto* text : {"2", "p", "p(", "p()", "g(3)", "0 1"}) BOOST_CHECK_THROW(static_cast<void>(parse_fates(text)), std::invalid_argument);
   const auto shortest = shrink("rbSfxr", 3, {});
   BOOST_TEST(shortest.size() < 3u, shortest);
   BOOST_TEST(explore(shortest, 3, {.stop_at_first = true}).violations == 1u);

@@ -118,6 +118,17 @@ class Explorer {
   return tally;
 }
 
+/// One state by itself, as a violation names it: a crash after `k` ops with these fates. Empty: it is as promised.
+[[nodiscard]] inline std::string look_again(const std::string& script, std::uint64_t seed, std::size_t k, const std::string& fates, InodePtr& disk) {
+  const ScriptRun run(script, seed);
+  const auto all = parse_fates(fates);
+  if (k > run.log().size() || all.size() != k)
+    throw std::invalid_argument("the script has " + std::to_string(run.log().size()) + " ops; " + std::to_string(all.size()) + " fates are no crash after " +
+                                std::to_string(k));
+  disk = disk_after(empty_disk(), run.log(), all);
+  return Oracle(run, run.window(k)).check(disk).fault;
+}
+
 [[nodiscard]] inline Tally explore(const std::string& script, std::uint64_t seed, const ExploreOptions& options = {}) {
   try {
     const ScriptRun run(script, seed);

@@ -7,6 +7,8 @@
 #include <limits>
 #include <map>
 #include <random>
+#include <sstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -31,6 +33,25 @@ inline constexpr Fate absent{Fate::Kind::absent}, present{Fate::Kind::present}, 
     if (fate.kind >= Fate::Kind::prefix) text += "(" + std::to_string(fate.a) + (fate.kind == Fate::Kind::gap ? "-" + std::to_string(fate.b) : "") + ")";
   }
   return text;
+}
+
+/// The fates that to_string() said; throws where the text is none.
+[[nodiscard]] inline Fates parse_fates(const std::string& text) {
+  Fates fates;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const auto kind = std::string_view("01zspxg").find(text[at]);
+    if (kind == std::string_view::npos) throw std::invalid_argument("'" + text + "' is no row of fates: '" + text[at] + "'");
+    auto& fate = fates.emplace_back();
+    fate.kind = static_cast<Fate::Kind>(kind);
+    if (fate.kind < Fate::Kind::prefix) continue;
+    const auto end = text.find(')', at);
+    std::istringstream cuts(text.substr(at + 1, end - at));
+    char open = 0, dash = 0;
+    if (end == std::string::npos || !(cuts >> open >> fate.a) || (fate.kind == Fate::Kind::gap && !(cuts >> dash >> fate.b)))
+      throw std::invalid_argument("'" + text + "' is no row of fates: a cut is missing");
+    at = end;
+  }
+  return fates;
 }
 
 inline constexpr std::size_t never = std::numeric_limits<std::size_t>::max();

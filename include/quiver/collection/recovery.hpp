@@ -1,4 +1,4 @@
-// Finding the state of a store: the highest manifest, the versions that are kept, and what is proven garbage.
+// Finding the state of a store: the highest manifest and the versions that are kept.
 #pragma once
 
 #include <quiver/collection/log.hpp>
@@ -227,34 +227,6 @@ inline void add_names(const Version& version, std::set<std::string>& to) {
     for (const auto& block : segment.blocks) to.insert(block.file.name);
   for (const auto& run : version.id_runs) to.insert(run.name);
   if (!version.deletes.file.name.empty()) to.insert(version.deletes.file.name);
-}
-
-/// Removes what no retained version names: leftovers of writers that died. Nothing is removed unless every retained manifest could be read.
-/// REQUIRES: the writer's lock is held and `newest` has verified.
-template <WritableStoragePolicy P>
-void collect_garbage(typename P::Store& store, const Version& newest) {
-  std::set<std::string> named;
-  add_names(newest, named);
-  std::set<std::uint64_t> kept{newest.number};
-  std::set<std::uint64_t> logs{newest.log.number};
-  for (const auto& version : newest.retained) {
-    try {
-      const auto older = read_manifest<P>(store, version.number).version;
-      add_names(older, named);
-      // The version before the newest keeps its log: repair can open it.
-      if (older.number == newest.parent) logs.insert(older.log.number);
-      kept.insert(version.number);
-    } catch (const Error&) {
-      return;
-    }
-  }
-  for (const auto& file : store.list()) {
-    const auto number = parse_manifest_name(file.name);
-    const auto log = parse_log_name(file.name);
-    const bool garbage = (log && !logs.contains(*log)) || is_temporary_name(file.name) || file.name == loading_mark_name ||
-                         (number && !kept.contains(*number)) || (is_data_file_name(file.name) && !named.contains(file.name));
-    if (garbage) store.remove(file.name);
-  }
 }
 
 }  // namespace quiver::detail

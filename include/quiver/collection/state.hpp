@@ -6,6 +6,7 @@
 #include <quiver/collection/commit.hpp>
 #include <quiver/collection/compaction.hpp>
 #include <quiver/collection/flush.hpp>
+#include <quiver/collection/garbage.hpp>
 #include <quiver/core/version.hpp>
 #include <quiver/storage/process.hpp>
 
@@ -13,7 +14,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -155,11 +155,11 @@ class CollectionState {
           if (publish_compaction(edit)) return;
         } catch (...) {
           const std::lock_guard guard(write_mutex_);
-          if (!poisoned_) remove_files(edit);
+          if (!poisoned_) remove_files<P>(*store_, edit);
           throw;
         }
         // Somebody rolled back meanwhile.
-        remove_files(edit);
+        remove_files<P>(*store_, edit);
       }
     }
   }
@@ -410,7 +410,7 @@ class CollectionState {
       publish(std::move(manifest));
       show(std::move(view));
     } catch (...) {
-      if (!poisoned_) remove_new_files(next, before.manifest);
+      if (!poisoned_) remove_new_files<P>(*store_, next, before.manifest);
       throw;
     }
   }
@@ -426,61 +426,11 @@ class CollectionState {
     }
     poisoned_ = false;
   }
-  /// Of a version that was not published: nobody names them, and the room may be needed. The next open that writes would collect them.
-  void remove_new_files(const Version& next, const Version& before) noexcept {
-    try {
-      std::set<std::string> theirs, others;
-      add_names(next, theirs);
-      add_names(before, others);
-      for (const auto& name : theirs)
-        if (!others.contains(name)) remove_quietly(name);
-      if (next.log != before.log) remove_quietly(log_name(next.log.number));
-    } catch (...) {
-    }
-  }
-  void remove_files(const Compaction<P>& edit) noexcept {
-    for (const auto& segment : edit.segments)
-      for (const auto& block : segment.blocks) remove_quietly(block.file.name);
-    if (edit.run) remove_quietly(edit.run->name);
-  }
   /// After a new version: what is retained no longer is removed.
-  void tidy(const Version& before) noexcept {
-    try {
-      prune(pruned_numbers(before, tip_->version().manifest));
-    } catch (...) {
-    }
-  }
+  void tidy(const Version& before) noexcept { remove_pruned<P>(*store_, before, tip_->version().manifest); }
   /// The version before the newest keeps its log: repair can open it.
   void remove_logs_before(const Version& before) noexcept {
-    for (; logged() && oldest_log_ < before.log.number; ++oldest_log_) remove_quietly(log_name(oldest_log_));
-  }
-  static std::vector<std::uint64_t> pruned_numbers(const Version& before, const Version& next) {
-    std::vector<std::uint64_t> out;
-    for (const auto& version : before.retained)
-      if (std::none_of(next.retained.begin(), next.retained.end(), [&](const auto& v) { return v.number == version.number; })) out.push_back(version.number);
-    return out;
-  }
-  /// Removes manifests that are not listed any more, and the files that only they named. What stays behind here the next open that writes collects.
-  void prune(const std::vector<std::uint64_t>& pruned) noexcept {
-    if (pruned.empty()) return;
-    try {
-      std::set<std::string> theirs, kept;
-      for (const auto number : pruned) add_names(read_manifest<P>(*store_, number).version, theirs);
-      const auto& newest = tip_->version().manifest;
-      add_names(newest, kept);
-      for (const auto& version : newest.retained) add_names(read_manifest<P>(*store_, version.number).version, kept);
-      for (const auto number : pruned) remove_quietly(manifest_name(number));
-      for (const auto& name : theirs)
-        if (!kept.contains(name)) remove_quietly(name);
-    } catch (...) {
-      // Nothing is removed that is not proven garbage.
-    }
-  }
-  void remove_quietly(const std::string& name) noexcept {
-    try {
-      store_->remove(name);
-    } catch (...) {
-    }
+    for (; logged() && oldest_log_ < before.log.number; ++oldest_log_) remove_quietly<P>(*store_, log_name(oldest_log_));
   }
 
   std::shared_ptr<typename P::Store> store_;
