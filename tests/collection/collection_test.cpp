@@ -277,6 +277,12 @@ BOOST_AUTO_TEST_CASE(a_scan_is_an_input_range_in_doc_id_order_with_projection_an
   }
   BOOST_TEST(all == 12u);
   BOOST_TEST(std::ranges::distance(c.scan({.limit = 0})) == 0);
+  auto scan = c.scan({.limit = 2});
+  auto at = scan.begin();
+  BOOST_TEST(at->key() == "k0");
+  at++;
+  BOOST_TEST(scan.begin()->key() == "k1");  // an input range begins where it is
+  BOOST_TEST((++at == scan.end()));
 }
 
 BOOST_AUTO_TEST_CASE(a_snapshot_keeps_showing_its_moment_through_flushes_and_after_close) {

@@ -184,6 +184,28 @@ BOOST_AUTO_TEST_CASE(a_collection_of_more_than_one_batch_keeps_its_order_and_tel
   BOOST_TEST(says(error, "line 2501"));
 }
 
+BOOST_AUTO_TEST_CASE(a_dump_of_many_megabytes_comes_back_as_it_was) {
+  const Folder folder;
+  constexpr std::size_t dimension = 600;
+  const Schema schema{Field::string("text"), VectorField("v", dimension)};
+  const auto document = [&](int i) {
+    std::vector<float> v(dimension);
+    for (std::size_t at = 0; at < dimension; ++at) v[at] = static_cast<float>(i) + static_cast<float>(at) / 7;
+    return Document{"k" + std::to_string(i), {{"text", std::string(static_cast<std::size_t>(i % 700), static_cast<char>('a' + i % 26))}, {"v", std::move(v)}}};
+  };
+  constexpr int documents = 2500;
+  auto c = Ram::create(schema);
+  for (int i = 0; i < documents; ++i) c.insert(document(i));
+  c.dump(folder.dump);
+  BOOST_TEST(fs::file_size(folder.dump / "documents.jsonl") > 3u * 256 * 1024);
+  const auto back = Disk::load(folder.dump, folder.target);
+  int seen = 0;
+  bool all_same = true;
+  for (const auto& found : back.scan()) all_same = all_same && same(found, document(seen++));
+  BOOST_TEST(all_same);
+  BOOST_TEST(seen == documents);
+}
+
 BOOST_AUTO_TEST_CASE(a_dump_goes_into_a_new_or_empty_folder_only) {
   const Folder folder;
   auto c = Ram::create(tiny_schema);

@@ -152,6 +152,9 @@ BOOST_AUTO_TEST_CASE(a_schema_file_that_is_none_is_refused) {
   BOOST_TEST(code(empty + R"(,"checksum":"0000000000000000")") == Errc::corruption);
   BOOST_TEST(code(empty + R"(,"options":{"segment_rows":0})") == Errc::corruption);
   BOOST_TEST(code(empty + R"(,"options":{"retain_age_seconds":-1})") == Errc::corruption);
+  BOOST_TEST(code(empty + R"(,"options":{"retain_versions":0})") == Errc::corruption);
+  BOOST_TEST(code(empty + R"(,"options":{"preferred_policy":")" + std::string(257, 'p') + R"("})") == Errc::corruption);
+  BOOST_TEST(code(empty + R"(,"checksum":"0000000000000000","library":"0.1.0")") == Errc::corruption);
   BOOST_TEST(code(empty + R"(,"options":{"durability":"always"})") == Errc::corruption);
   BOOST_TEST(code(R"("fields":[{"name":"a"}],"vectors":[])") == Errc::corruption);
   BOOST_TEST(code(R"("fields":[{"name":"_key","type":"int32"}],"vectors":[])") == Errc::invalid_argument);

@@ -281,6 +281,26 @@ BOOST_AUTO_TEST_CASE(a_load_that_another_one_overtakes_is_refused_and_leaves_wha
   }
 }
 
+BOOST_AUTO_TEST_CASE(what_came_to_the_path_while_a_load_was_at_work_stays) {
+  for (const bool folder : {false, true}) {
+    const Place place;
+    const auto theirs = folder ? place.target / "theirs" : place.target;
+    InterruptedFileSystem::before_mark = [&] { put_file(theirs, "theirs"); };
+    BOOST_TEST(place.interrupted() == Errc::already_exists);
+    BOOST_TEST(!InterruptedFileSystem::before_mark);
+    BOOST_TEST(!fs::exists(place.building));
+    BOOST_TEST(fs::file_size(theirs) == 6u);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_killed_load_may_leave_a_folder_without_files) {
+  const Place place;
+  place.leave_a_leftover();
+  fs::create_directory(place.building / "seg-000009");
+  BOOST_TEST(place.load() == 20u);
+  BOOST_TEST(!fs::exists(place.target / "seg-000009"));
+}
+
 BOOST_AUTO_TEST_CASE(a_load_whose_name_may_not_last_is_an_error) {
   const Place place;
   InterruptedFileSystem::fails_behind = place.target;

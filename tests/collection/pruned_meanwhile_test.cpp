@@ -67,6 +67,26 @@ BOOST_AUTO_TEST_CASE(a_version_that_goes_while_it_is_opened_is_not_found) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(an_open_or_a_refresh_whose_version_goes_meanwhile_finds_the_one_that_came) {
+  for (const std::string prefix : {"MANIFEST_00000000000004", "seg-000002", "idmap-", "wal-"})
+    for (const bool refreshes : {false, true}) {
+      const FreshFolder folder;
+      auto c = Collection<MMapPolicy>::create(folder.path(), numbered_schema());
+      std::optional<Reader> reader;
+      if (refreshes) reader.emplace(Reader::open(folder.path()));
+      for (int i = 0; i < 2; ++i) c.insert(numbered(i)), c.flush();
+      c.optimize();
+      meanwhile = {prefix, [&] { go_on(c); }};
+      if (refreshes)
+        reader->refresh();
+      else
+        reader.emplace(Reader::open(folder.path()));
+      BOOST_TEST(!meanwhile.happens, prefix);
+      BOOST_TEST(reader->count() == 5u, prefix << ": " << reader->count());
+      BOOST_TEST(reader->verify().ok());
+    }
+}
+
 BOOST_AUTO_TEST_CASE(a_version_that_is_kept_and_lacks_a_file_is_corrupt) {
   const FreshFolder folder;
   auto c = two_versions(folder.path());
