@@ -51,7 +51,10 @@ mutant acknowledged_without_sync collection/state.hpp s 's/commits_\.push(next, 
 mutant manifest_before_blocks collection/state.hpp sf \
   '/^      publish(std::move(manifest));$/d; s/^    if (!drafts.empty()) store_->publish(std::span(drafts));$/    publish(std::move(manifest));\n&/'
 mutant recovery_serves_another_log collection/collection.hpp bk 's/if (!recovered\.log\.batches\.empty()) {/if (false) {/'
-mutant garbage_takes_the_log collection/recovery.hpp sbs 's/logs{newest\.log\.number};/logs;/'
+mutant garbage_takes_the_log collection/garbage.hpp sbs 's/logs{newest\.log\.number};/logs;/'
+mutant manifest_is_said_too_early collection/state.hpp sf 's/^    next\.log = log->ref();$/&\n    log->mark();/'
+mutant zeros_over_what_was_appended storage/directory_log.hpp sss 's/for (auto at = size_ + bytes; at/for (auto at = size_ - 40; at/'
+mutant mark_vouches_for_what_came_later collection/log.hpp 'tests/collection/concurrent_writes_test.cpp *' 's/^    durable_ = upto;$/    durable_ = written_.load();/'
 mutant synced_is_said_too_early collection/log.hpp bb 's/sequence_ + 1, durable_, payload)/sequence_ + 1, written_ + before, payload)/'
 mutant payload_checksum_not_checked wal/format.hpp S '/wal_checksum(id, begin, payload), load/d'
 mutant torn_tail_is_damage wal/format.hpp bb '/cannot be evidence/d'
