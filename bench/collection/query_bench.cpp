@@ -1,7 +1,9 @@
 // What a query costs besides its distances, and what the backend adds to the row loop.
 #include "support/stores.hpp"
 
+#include <fcntl.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 namespace {
 
@@ -49,6 +51,63 @@ void mmap_against_memory(benchmark::State& state) {
   at_most(state, "exact search of " + std::to_string(count) + " x 128, time under mmap / under memory", 1.02, pair.ratio);
 }
 BENCHMARK(mmap_against_memory)->Unit(benchmark::kMillisecond)->Iterations(1);
+
+/// What checksums cost where every chunk was looked at once.
+void checked_mmap_against_mmap(benchmark::State& state) {
+  const std::size_t count = sized<std::size_t>(200'000, 2'000);
+  const ScratchFolder folder("query");
+  make_store(folder.path() / "store.qvr", count, 3);
+  const auto checked = open_store<quiver::CheckedMMapPolicy>(folder.path() / "store.qvr");
+  const auto mapped = open_store<quiver::MMapPolicy>(folder.path() / "store.qvr");
+  const auto query = Rows(4).many(1);
+  Pair pair;
+  for (auto _ : state)
+    pair = interleave(
+        sized<std::size_t>(101, 3), [&] { benchmark::DoNotOptimize(checked.search(nearest(query))); },
+        [&] { benchmark::DoNotOptimize(mapped.search(nearest(query))); });
+  at_most(state, "exact search of " + std::to_string(count) + " x 128, time under checked mmap after the first touch / under mmap", 1.05, pair.ratio);
+}
+BENCHMARK(checked_mmap_against_mmap)->Unit(benchmark::kMillisecond)->Iterations(1);
+
+/// Gives what the page cache has of a store back. REQUIRES: nobody has it mapped.
+void evict(const std::filesystem::path& store) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(store)) {
+    if (!entry.is_regular_file()) continue;
+    const int file = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
+    if (file < 0 || ::fdatasync(file) != 0 || ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED) != 0)
+      throw std::runtime_error("cannot evict " + entry.path().string());
+    ::close(file);
+  }
+}
+
+/// What they cost where every byte comes from the device: an open and one exact search, by wall clock.
+void checksums_of_what_the_device_reads(benchmark::State& state) {
+  const std::size_t count = sized<std::size_t>(200'000, 2'000), rounds = sized<std::size_t>(21, 2);
+  const ScratchFolder folder("query");
+  const auto path = folder.path() / "store.qvr";
+  make_store(path, count, 3);
+  const auto query = Rows(4).many(1);
+  const auto cold = [&]<class P>(std::type_identity<P>) {
+    evict(path);
+    const double start = wall_seconds();
+    benchmark::DoNotOptimize(open_store<P>(path).search(nearest(query)));
+    return wall_seconds() - start;
+  };
+  std::vector<double> plain, ratios;
+  for (auto _ : state)
+    for (std::size_t round = 0; round <= rounds; ++round) {
+      double with = 0;
+      if (round % 2 == 0) with = cold(std::type_identity<quiver::CheckedMMapPolicy>{});
+      const double without = cold(std::type_identity<quiver::MMapPolicy>{});
+      if (round % 2 != 0) with = cold(std::type_identity<quiver::CheckedMMapPolicy>{});
+      if (round == 0) continue;
+      plain.push_back(without);
+      ratios.push_back(with / without);
+    }
+  state.counters["MB_per_second"] = static_cast<double>(count) * 128 * sizeof(float) / 1e6 / median(plain);
+  at_most(state, "the same from the device, open included, time under checked mmap / under mmap", 1.03, median(ratios));
+}
+BENCHMARK(checksums_of_what_the_device_reads)->Unit(benchmark::kMillisecond)->Iterations(1);
 
 }  // namespace
 
