@@ -24,7 +24,7 @@ BOOST_AUTO_TEST_CASE(readers_of_older_copies_see_what_these_held_while_new_sets_
   for (std::uint64_t t = 0; t < 3; ++t)
     readers.emplace_back([&, t] {
       std::vector<DeleteSet> kept(4);
-      for (std::uint64_t step = t; !done.load() || step < 100; ++step) {
+      for (std::uint64_t step = t; !done.load() || step < 100 + t; ++step) {
         {
           const std::lock_guard lock(mutex);
           kept[step % kept.size()] = newest;

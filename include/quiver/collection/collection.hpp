@@ -21,8 +21,8 @@ namespace quiver {
 ///
 /// Thread rule: any number of threads may read (fetch, scan, search, count, snapshot, stats) while others insert and flush; writes are
 /// serialized inside. Moving, closing and destroying need the object alone. One process writes at a time, readers are not limited. A forked
-/// process may read what its parent had opened and must open the collection again to write: Errc::closed until then, and its destructor writes nothing. Until it
-/// destroys the object or ends, the writer's lock stays taken, though the parent closed.
+/// process may read what its parent had opened and must open the collection again to write: Errc::closed until then, and its destructor writes nothing. Until
+/// it destroys the object or ends, the writer's lock stays taken, though the parent closed.
 ///
 /// Durability: a batch is in the write-ahead log before it is visible. With Durability::sync, the default, it survives a crash and a power cut once the call
 /// returned; with buffered the death of the process; what flush() or close() returned from survives both. What survives is a prefix of the batches, each whole.
