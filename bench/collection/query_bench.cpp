@@ -33,39 +33,29 @@ BENCHMARK(fixed_cost<quiver::MMapPolicy>)->UseManualTime()->Unit(benchmark::kMil
 BENCHMARK(fixed_cost<quiver::MemoryPolicy>)->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(21);
 
 /// The same rows, resident, under both policies.
-void mmap_against_memory(benchmark::State& state) {
+template <class First, class Second>
+void same_rows(benchmark::State& state, const std::string& what, double most) {
   ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);  // pages of one size on both sides: a mapped file has small ones
   const std::size_t count = sized<std::size_t>(200'000, 2'000);
   const ScratchFolder folder("query");
   make_store(folder.path() / "store.qvr", count, 3);
-  const auto mapped = open_store<quiver::MMapPolicy>(folder.path() / "store.qvr");
-  const auto in_memory = open_store<quiver::MemoryPolicy>(folder.path() / "store.qvr");
+  const auto first = open_store<First>(folder.path() / "store.qvr");
+  const auto second = open_store<Second>(folder.path() / "store.qvr");
   const auto query = Rows(4).many(1);
   Pair pair;
   for (auto _ : state)
     pair = interleave(
-        sized<std::size_t>(101, 3), [&] { benchmark::DoNotOptimize(mapped.search(nearest(query))); },
-        [&] { benchmark::DoNotOptimize(in_memory.search(nearest(query))); });
-  state.counters["mmap_ms"] = 1000 * pair.first;
-  state.counters["memory_ms"] = 1000 * pair.second;
-  at_most(state, "exact search of " + std::to_string(count) + " x 128, time under mmap / under memory", 1.02, pair.ratio);
+        sized<std::size_t>(101, 3), [&] { benchmark::DoNotOptimize(first.search(nearest(query))); },
+        [&] { benchmark::DoNotOptimize(second.search(nearest(query))); });
+  state.counters[std::string(First::name) + "_ms"] = 1000 * pair.first;
+  state.counters[std::string(Second::name) + "_ms"] = 1000 * pair.second;
+  at_most(state, "exact search of " + std::to_string(count) + " x 128, " + what, most, pair.ratio);
 }
+void mmap_against_memory(benchmark::State& state) { same_rows<quiver::MMapPolicy, quiver::MemoryPolicy>(state, "time under mmap / under memory", 1.02); }
 BENCHMARK(mmap_against_memory)->Unit(benchmark::kMillisecond)->Iterations(1);
-
 /// What checksums cost where every chunk was looked at once.
 void checked_mmap_against_mmap(benchmark::State& state) {
-  const std::size_t count = sized<std::size_t>(200'000, 2'000);
-  const ScratchFolder folder("query");
-  make_store(folder.path() / "store.qvr", count, 3);
-  const auto checked = open_store<quiver::CheckedMMapPolicy>(folder.path() / "store.qvr");
-  const auto mapped = open_store<quiver::MMapPolicy>(folder.path() / "store.qvr");
-  const auto query = Rows(4).many(1);
-  Pair pair;
-  for (auto _ : state)
-    pair = interleave(
-        sized<std::size_t>(101, 3), [&] { benchmark::DoNotOptimize(checked.search(nearest(query))); },
-        [&] { benchmark::DoNotOptimize(mapped.search(nearest(query))); });
-  at_most(state, "exact search of " + std::to_string(count) + " x 128, time under checked mmap after the first touch / under mmap", 1.05, pair.ratio);
+  same_rows<quiver::CheckedMMapPolicy, quiver::MMapPolicy>(state, "time under checked mmap after the first touch / under mmap", 1.05);
 }
 BENCHMARK(checked_mmap_against_mmap)->Unit(benchmark::kMillisecond)->Iterations(1);
 
