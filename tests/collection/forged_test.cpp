@@ -106,6 +106,22 @@ RepairReport refused(const Left& store, const std::string& file, Errc code = Err
   return plan;
 }
 
+/// What repair() leaves as it is, saying that a newer quiver is needed.
+void left_alone_by_repair(const Left& store) {
+  const auto files = [&] {
+    auto out = read_store(store.path());
+    out.erase("LOCK");
+    return out;
+  };
+  const auto before = files();
+  for (const bool dry : {true, false}) {
+    const auto report = repair(store.path(), {.dry_run = dry});
+    BOOST_TEST(!report.possible);
+    BOOST_TEST((!report.problems.empty() && report.problems.front().code == Errc::version_mismatch));
+  }
+  BOOST_TEST((files() == before));
+}
+
 std::string keys(const fs::path& path, std::optional<std::uint64_t> version = {}) {
   std::string out;
   const auto c = Collection<FileReadPolicy>::open(path, {.mode = OpenMode::read_only, .at_version = version});
@@ -303,7 +319,6 @@ BOOST_AUTO_TEST_CASE(a_store_that_only_a_newer_quiver_may_write_is_read_and_noth
   auto version = store.newest();
   version.features.ro_compat = std::uint32_t{1} << 31;
   store.put(version);
-  const auto before = read_store(store.path());
   BOOST_TEST(keys(store.path()) == "k2 k3 ");
   const auto mismatch = [](auto&& call) { BOOST_TEST((code_of(call) == Errc::version_mismatch)); };
   mismatch([&] { (void)Collection<MMapPolicy>::open(store.path()); });
@@ -311,16 +326,7 @@ BOOST_AUTO_TEST_CASE(a_store_that_only_a_newer_quiver_may_write_is_read_and_noth
   mismatch([&] { reader.backup(store.other("backup")); });
   mismatch([&] { (void)reader.copy_to<MemoryPolicy>(store.other("copy")); });
   BOOST_TEST(verify(store.path()).ok());
-  for (const bool dry : {true, false}) {
-    const auto report = repair(store.path(), {.dry_run = dry});
-    BOOST_TEST(!report.possible);
-    BOOST_TEST((report.problems.size() == 1u && report.problems.front().code == Errc::version_mismatch));
-  }
-  auto now = read_store(store.path());
-  now.erase("LOCK");
-  auto same = before;
-  same.erase("LOCK");
-  BOOST_TEST((now == same));
+  left_alone_by_repair(store);
 }
 
 BOOST_AUTO_TEST_CASE(a_format_that_only_a_newer_quiver_reads_is_left_alone_by_repair) {
@@ -329,17 +335,7 @@ BOOST_AUTO_TEST_CASE(a_format_that_only_a_newer_quiver_reads_is_left_alone_by_re
     auto version = store.version(number);
     version.features.incompat = std::uint32_t{1} << 31;
     store.put(version);
-    const auto before = read_store(store.path());
-    for (const bool dry : {true, false}) {
-      const auto report = repair(store.path(), {.dry_run = dry});
-      BOOST_TEST(!report.possible);
-      BOOST_TEST((!report.problems.empty() && report.problems.front().code == Errc::version_mismatch));
-    }
-    auto now = read_store(store.path());
-    now.erase("LOCK");
-    auto same = before;
-    same.erase("LOCK");
-    BOOST_TEST((now == same));
+    left_alone_by_repair(store);
   }
 }
 

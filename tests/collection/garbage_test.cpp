@@ -3,11 +3,11 @@
 
 #include "support/policies.hpp"
 #include "support/store_files.hpp"
+#include "support/stray_files.hpp"
 
 #include <boost/test/unit_test.hpp>
 
 #include <filesystem>
-#include <memory>
 #include <set>
 #include <string>
 
@@ -37,19 +37,6 @@ void make_store(const fs::path& path) {
   c.close();
   (void)Disk::open(path);  // collects what the last writer kept until then
 }
-/// What the newest version and those that it keeps name.
-std::set<std::string> named_files(const fs::path& path) {
-  const auto store = std::make_shared<MMapPolicy::Store>(MMapPolicy::open_store(path, {}, OpenMode::read_only));
-  const auto newest = quiver::detail::open_newest<MMapPolicy>(store)->manifest;
-  std::set<std::string> out;
-  quiver::detail::add_names(newest, out);
-  for (const auto& kept : newest.retained) {
-    out.insert(quiver::detail::manifest_name(kept.number));
-    quiver::detail::add_names(quiver::detail::read_manifest<MMapPolicy>(*store, kept.number).version, out);
-  }
-  return out;
-}
-
 }  // namespace
 }  // namespace garbage
 
@@ -60,7 +47,7 @@ BOOST_AUTO_TEST_CASE(what_a_kept_manifest_names_stays_also_while_that_manifest_c
   const auto path = folder.path();
   make_store(path);
   const auto before = read_store(path);
-  const auto named = named_files(path);
+  const auto named = named_files<MMapPolicy>(MMapPolicy::open_store(path, {}, OpenMode::read_only));
   const auto versions = Disk::open(path).versions();
   BOOST_TEST_REQUIRE(versions.size() == 2u);
   const auto older = versions.front().number;
@@ -98,7 +85,7 @@ BOOST_AUTO_TEST_CASE(a_draft_of_every_kind_of_file_is_collected_by_the_next_writ
   const auto path = folder.path();
   make_store(path);
   const auto before = read_store(path);
-  const auto named = named_files(path);
+  const auto named = named_files<MMapPolicy>(MMapPolicy::open_store(path, {}, OpenMode::read_only));
   StoreFiles left;
   const auto leave = [&](const std::string& name, const std::string& bytes) { put_file(path / name, left[name] = bytes); };
   // Of files that are there, as a crash between link and unlink leaves them, and of some that never came to be.

@@ -6,11 +6,17 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
+#include <vector>
+
+#include <sys/wait.h>
+#include <unistd.h>
 
 using namespace quiver;
 using namespace quiver::test;
@@ -37,6 +43,20 @@ struct InterruptedFileSystem : PosixFileSystem {
   }
 };
 using Reader = Collection<BasicFileReadPolicy<InterruptedFileSystem>>;
+
+/// Reads of a log that are longer than its header find, once each, a byte of these offsets not written yet.
+struct TornFileSystem : PosixFileSystem {
+  static inline std::vector<std::size_t> torn{};
+
+  static IoResult read_at(const File& file, std::span<std::byte> to, std::uint64_t offset) {
+    const auto result = PosixFileSystem::read_at(file, to, offset);
+    if (!torn.empty() && offset == quiver::detail::wal_header_size && to.size() > torn.front()) {
+      to[torn.front()] ^= std::byte{1};
+      torn.erase(torn.begin());
+    }
+    return result;
+  }
+};
 
 Document numbered(int i) { return Document{"k" + std::to_string(i), {{"n", i}}}; }
 Schema numbered_schema() { return Schema{Field::int32("n")}; }
@@ -141,6 +161,43 @@ BOOST_AUTO_TEST_CASE(what_is_created_while_it_is_opened_is_not_damaged) {
     }
     BOOST_TEST(c.has_value());
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_log_that_is_written_to_while_it_is_read_is_judged_once_two_looks_agree) {
+  const FreshFolder folder;
+  auto c = Collection<MMapPolicy>::create(folder.path(), numbered_schema());
+  for (int i = 0; i < 3; ++i) c.insert(numbered(i));
+  using TornReader = Collection<BasicFileReadPolicy<TornFileSystem>>;
+  // Each look meets the writer a little further on.
+  TornFileSystem::torn = {130, 250};
+  BOOST_TEST(TornReader::open(folder.path()).count() == 3u);
+  BOOST_TEST(TornFileSystem::torn.empty());
+  TornFileSystem::torn = {130, 130};
+  BOOST_TEST((code_of([&] { (void)TornReader::open(folder.path()); }) == Errc::corruption));
+  BOOST_TEST(TornFileSystem::torn.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_child_of_a_process_that_refreshes_is_told_so_and_does_not_wait) {
+  const FreshFolder folder;
+  auto c = Collection<MMapPolicy>::create(folder.path(), numbered_schema());
+  auto reader = Reader::open(folder.path());
+  std::atomic<bool> within = false, forked = false;
+  meanwhile = {"list", [&] {
+                 within = true;
+                 while (!forked) std::this_thread::yield();
+               }};
+  std::thread refreshes([&] { reader.refresh(); });
+  while (!within) std::this_thread::yield();
+  const auto child = ::fork();
+  if (child == 0) {
+    ::alarm(20);
+    ::_exit(code_of([&] { reader.refresh(); }) == Errc::closed && reader.count() == 0 ? 0 : 1);
+  }
+  forked = true;
+  refreshes.join();
+  int status = 0;
+  BOOST_TEST_REQUIRE(::waitpid(child, &status, 0) == child);
+  BOOST_TEST((WIFEXITED(status) && WEXITSTATUS(status) == 0), "status " << status);
 }
 
 BOOST_AUTO_TEST_CASE(versions_are_kept_for_ever_where_that_is_asked_for) {

@@ -3,6 +3,10 @@
 # usage: cmake -DFOLDER=<build folder> -DSECONDS=<seconds for each target> [-DONLY=<name>] -P run.cmake
 cmake_path(ABSOLUTE_PATH FOLDER)
 file(GLOB sources "${CMAKE_CURRENT_LIST_DIR}/*_fuzz.cpp")
+if(NOT SECONDS MATCHES "^[1-9][0-9]*$")
+  # libFuzzer takes anything else for no end at all.
+  message(FATAL_ERROR "SECONDS is '${SECONDS}': give a whole number of seconds for each target")
+endif()
 if(NOT sources)
   message(FATAL_ERROR "there is no fuzz target")
 endif()
