@@ -155,6 +155,21 @@ class Interleavings {
     leave();
     return before;
   }
+  /// Stores `next` where `expected` is there, and returns whether; else `expected` becomes what was there.
+  bool update_if(WeakMemory::Place place, const Site& site, std::uint64_t& expected, std::uint64_t next) {
+    enter(site);
+    const bool removed = mutated(Mutation::Kind::removed, site);
+    const auto found = removed ? memory_.last(self_, place) : memory_.newest(place);
+    const bool done = found == expected;
+    if (!done)
+      expected = removed ? found : memory_.load(self_, place, order_of(site), 0);
+    else if (!removed) {
+      memory_.update(self_, place, next, order_of(site));
+      if (next != found) something_changed();
+    }
+    leave();
+    return done;
+  }
 
  private:
   static constexpr unsigned most_steps = 2'000;

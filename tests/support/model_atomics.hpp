@@ -78,6 +78,12 @@ struct ModelAtomics {
       return value(run().update(place(), {from.line, from.file, from.function, Site::Kind::update, order},
                                 [&](std::uint64_t was) { return bits(static_cast<T>(value(was) + more)); }));
     }
+    bool compare_exchange_strong(T& expected, T next, std::memory_order order = std::memory_order_seq_cst, Caller from = {}) {
+      auto found = bits(expected);
+      const bool done = run().update_if(place(), {from.line, from.file, from.function, Site::Kind::update, order}, found, bits(next));
+      expected = value(found);
+      return done;
+    }
 
    private:
     static Interleavings& run() { return *Interleavings::here; }

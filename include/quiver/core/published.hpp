@@ -21,18 +21,19 @@ class Published {
  public:
   /// The object of this moment; null: none.
   [[nodiscard]] std::shared_ptr<T> get() const {
-    Slot& slot = claim();
     T* seen = now_.load();
+    if (seen == nullptr) return {};
+    auto& slot = claim(seen);
     for (;;) {
-      slot.seen.store(seen);
       // Whoever replaced it before the slot named it did not see the slot.
       T* const again = now_.load();
       if (again == seen) break;
       seen = again;
+      slot.store(seen);
+      if (seen == nullptr) return {};  // and the slot is another's
     }
-    auto out = seen == nullptr ? std::shared_ptr<T>() : seen->shared_from_this();
-    slot.seen.store(nullptr);
-    slot.taken.store(false, std::memory_order_release);
+    auto out = seen->shared_from_this();
+    slot.store(nullptr, std::memory_order_release);
     return out;
   }
   /// REQUIRES: an object that was never set before, or null.
@@ -60,16 +61,17 @@ class Published {
   using Atomic = typename Atomics::template Atomic<V>;
 
   struct alignas(64) Slot {
-    Atomic<T*> seen{nullptr};
-    Atomic<bool> taken{false};
+    Atomic<T*> seen{nullptr};  // null: nobody's
   };
 
-  Slot& claim() const {
+  // A slot that nobody has; it names the object from then on.
+  Atomic<T*>& claim(T* object) const {
     const auto start = Atomics::this_thread();
     for (;; Atomics::yield())
       for (std::size_t i = 0; i < slots; ++i) {
-        Slot& slot = slots_[(start + i) % slots];
-        if (!slot.taken.load(std::memory_order_relaxed) && !slot.taken.exchange(true, std::memory_order_acquire)) return slot;
+        auto& seen = slots_[(start + i) % slots].seen;
+        T* nobody = nullptr;
+        if (seen.load(std::memory_order_relaxed) == nullptr && seen.compare_exchange_strong(nobody, object)) return seen;
       }
   }
 
