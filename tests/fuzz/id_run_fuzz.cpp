@@ -36,6 +36,13 @@ Bytes sample() {
 // The run's order: by fingerprint, newest document first.
 bool in_order(const Entry& a, const Entry& b) { return a.first < b.first || (a.first == b.first && a.second >= b.second); }
 
+Bytes starts(const IdRun<test::BytesReader>& run) {
+  test::BytesScope scope;
+  const auto section = run.block().section(starts_section);
+  const auto bytes = run.block().view(scope, section, 0, section.length);
+  return {bytes.begin(), bytes.end()};
+}
+
 void ask(const IdRun<test::BytesReader>& run, std::size_t file_size) {
   if (run.size() > file_size / 12) broken("more entries than the file has room for");
   test::BytesScope scope;
@@ -49,15 +56,8 @@ void ask(const IdRun<test::BytesReader>& run, std::size_t file_size) {
   std::vector<std::vector<DocId>> one_by_one(prints.size()), in_one_pass(prints.size());
   for (std::size_t i = 0; i < prints.size(); ++i) run.find(scope, prints[i], [&](DocId id) { return one_by_one[i].push_back(id), false; });
   run.find_sorted(scope, prints, [&](std::size_t i, DocId id) { return in_one_pass[i].push_back(id), false; });
-  // What no checksum caught may be missed, and lookups end.
-  if (!sorted) return;
   if (one_by_one != in_one_pass) broken("one pass finds something else than lookups one by one");
-  for (std::size_t i = 0; i < prints.size(); ++i) {
-    std::vector<DocId> wanted;
-    for (const auto& [print, id] : entries)
-      if (print == prints[i]) wanted.push_back(id);
-    if (one_by_one[i] != wanted) broken("a lookup does not find what is there");
-  }
+  if (!sorted) return;
   test::BytesDraft draft;
   const auto again = write_id_run(draft, entries, FileId{1, 2});
   const IdRun<test::BytesReader> copy(test::BytesReader(draft.bytes, "copy"), scope, again);
@@ -65,6 +65,14 @@ void ask(const IdRun<test::BytesReader>& run, std::size_t file_size) {
   if (copy.size() != run.size()) broken("what was read is written as another number of entries");
   copy.read(scope, 0, read);
   if (read != entries) broken("what was read is written as something else");
+  // What no checksum caught may be missed, and lookups end.
+  if (starts(run) != starts(copy)) return;
+  for (std::size_t i = 0; i < prints.size(); ++i) {
+    std::vector<DocId> wanted;
+    for (const auto& [print, id] : entries)
+      if (print == prints[i]) wanted.push_back(id);
+    if (one_by_one[i] != wanted) broken("a lookup does not find what is there");
+  }
 }
 
 }  // namespace

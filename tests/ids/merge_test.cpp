@@ -76,7 +76,7 @@ BOOST_AUTO_TEST_CASE(runs_of_any_length_become_one_in_order) {
     }
     std::size_t steps = 0;
     BOOST_TEST((merged(runs, all_of_them, &steps) == in_order(model)));
-    BOOST_TEST(steps == 2 * model.size());
+    BOOST_TEST(steps == 3 * model.size());
   }
 }
 

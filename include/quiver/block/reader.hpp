@@ -63,6 +63,16 @@ class Block {
     return reader_.view(scope, section.offset + offset, length);
   }
 
+  /// Has the processor fetch the byte at `offset` of a section, which will be viewed soon, while it goes on: a load that nobody waits for, because processors
+  /// drop a prefetch whose page they would have to look up. Where views are not memory, and past the section's end: nothing.
+  void touch(const Range& section, std::uint64_t offset) const noexcept {
+    if constexpr (requires { reader_.data(); }) {
+      if (offset >= section.length) return;
+      const auto byte = reader_.data()[section.offset + offset];
+      asm volatile("" : : "r"(byte));
+    }
+  }
+
   /// Reads the whole file and compares every chunk and the footer with their checksums; corruption with the offset of the first that differs. Renews the scope.
   template <class Scope>
   void verify(Scope& scope) const {

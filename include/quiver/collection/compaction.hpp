@@ -140,7 +140,7 @@ class CompactionWriter {
     std::uint64_t sum = 0;
     for (const auto& group : to_.plan.groups) sum += group.rows + group.live * (1 + schema().vectors().size());
     if (to_.plan.merge_runs)
-      for (const auto& run : base_.runs) sum += run->size() * 2;
+      for (const auto& run : base_.runs) sum += run->size() * 3;
     return sum;
   }
   [[nodiscard]] Parts parts(const CompactionGroup& group) const { return Parts(base_.parts).subspan(group.part, group.parts); }

@@ -39,7 +39,11 @@ class ScalarBlock {
   template <class Scope>
   [[nodiscard]] std::string_view key(Scope& scope, std::uint64_t row) const {
     const auto group = group_of(row);
-    return text(scope, chunk(group, key_column), row - table_.groups[group].first_row);
+    const auto& at = chunk(group, key_column);
+    row -= table_.groups[group].first_row;
+    const auto rows = table_.groups[group].rows;
+    if (at.values.length % rows == 0) block_.touch(at.values, at.values.length / rows * row);  // where it lies if all keys of the group are of one length
+    return text(scope, at, row);
   }
   template <class Scope>
   [[nodiscard]] DocId doc_id(Scope& scope, std::uint64_t row) const {

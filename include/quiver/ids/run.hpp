@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cstring>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -13,44 +15,72 @@
 
 namespace quiver::detail {
 
-inline constexpr std::string_view fingerprints_section = "fingerprints";
-inline constexpr std::string_view doc_ids_section = "doc_ids";
+inline constexpr std::string_view entries_section = "entries";
+inline constexpr std::string_view starts_section = "starts";
+
+/// Which entries of a run a fingerprint may be among: its leading bits choose one of 2^bits buckets, so many that a bucket has 4 to 8 entries on average.
+class RunBuckets {
+ public:
+  explicit RunBuckets(std::uint64_t entries) noexcept
+      : bits_(entries < 8 ? 0 : static_cast<int>(std::bit_width(entries / 4)) - 1), width_(entries <= std::numeric_limits<std::uint32_t>::max() ? 4 : 8) {}
+
+  [[nodiscard]] std::uint64_t count() const noexcept { return std::uint64_t{1} << bits_; }
+  [[nodiscard]] std::uint64_t of(std::uint64_t fingerprint) const noexcept { return bits_ == 0 ? 0 : fingerprint >> (64 - bits_); }
+  /// Bytes of the number of the entry that a bucket starts with.
+  [[nodiscard]] std::uint64_t width() const noexcept { return width_; }
+
+ private:
+  int bits_;
+  std::uint64_t width_;
+};
 
 /// Writes a run from entries that are in its order: by fingerprint, those of equal fingerprints newest document first. `pass(f)` calls f(fingerprint, DocId)
-/// for each of them, and is called twice. Ids take four bytes each where all are within 32 bits of the smallest, else eight. The draft is left finished, not
-/// published.
+/// for each of them, and is called three times. Ids take four bytes each where all are within 32 bits of the smallest, else eight. The draft is left finished,
+/// not published.
 template <class Draft, class Pass>
 [[nodiscard]] FileIdentity write_sorted_run(Draft& draft, Pass&& pass, std::optional<FileId> id = std::nullopt) {
-  BlockWriter<Draft> writer(draft, BlockKind::id_run, id);
-  const auto column = [&]<class T>(std::string_view name, T, auto&& value_of) {
-    writer.begin_section(name);
-    std::array<T, chunk_size / sizeof(T)> buffer;
-    std::size_t count = 0;
-    const auto drain = [&] {
-      writer.append(as_bytes(std::span<const T>(buffer).first(count)));
-      count = 0;
-    };
-    pass([&](std::uint64_t fingerprint, DocId doc) {
-      buffer[count++] = value_of(fingerprint, doc);
-      if (count == buffer.size()) drain();
-    });
-    drain();
-    writer.end_section();
-  };
-  std::uint64_t least = ~std::uint64_t{0}, most = 0;
-  column(fingerprints_section, std::uint64_t{}, [&](std::uint64_t fingerprint, DocId doc) {
+  std::uint64_t least = ~std::uint64_t{0}, most = 0, entries = 0;
+  pass([&](std::uint64_t, DocId doc) {
     least = std::min(least, doc.value);
     most = std::max(most, doc.value);
-    return fingerprint;
+    ++entries;
   });
-  std::uint64_t base = std::min(least, most);  // without entries: 0
-  if (most - base <= std::numeric_limits<std::uint32_t>::max()) {
-    column(doc_ids_section, std::uint32_t{}, [base](std::uint64_t, DocId doc) { return static_cast<std::uint32_t>(doc.value - base); });
-  } else {
-    base = 0;
-    column(doc_ids_section, std::uint64_t{}, [](std::uint64_t, DocId doc) { return doc.value; });
-  }
-  return writer.finish(as_bytes(std::span<const std::uint64_t>(&base, 1)));
+  const bool near = least > most || most - least <= std::numeric_limits<std::uint32_t>::max();
+  const std::uint64_t base = near && entries != 0 ? least : 0;
+
+  BlockWriter<Draft> writer(draft, BlockKind::id_run, id);
+  std::array<std::byte, chunk_size> buffer;
+  std::size_t used = 0;
+  const auto drain = [&] {
+    writer.append(ByteSpan(buffer).first(used));
+    used = 0;
+  };
+  const auto put = [&]<class T>(T value) {
+    if (used + sizeof value > buffer.size()) drain();
+    std::memcpy(&buffer[used], &value, sizeof value);
+    used += sizeof value;
+  };
+  writer.begin_section(entries_section);
+  pass([&](std::uint64_t fingerprint, DocId doc) {
+    put(fingerprint);
+    near ? put(static_cast<std::uint32_t>(doc.value - base)) : put(doc.value);
+  });
+  drain();
+  writer.end_section();
+
+  writer.begin_section(starts_section);
+  const RunBuckets buckets(entries);
+  const auto put_start = [&](std::uint64_t at) { buckets.width() == 4 ? put(static_cast<std::uint32_t>(at)) : put(at); };
+  std::uint64_t at = 0, next = 0;  // the entry that passes, the first bucket whose start is not put yet
+  pass([&](std::uint64_t fingerprint, DocId) {
+    for (; next <= buckets.of(fingerprint); ++next) put_start(at);
+    ++at;
+  });
+  for (; next <= buckets.count(); ++next) put_start(at);
+  drain();
+  writer.end_section();
+  const std::array tail{base, entries};
+  return writer.finish(as_bytes(std::span<const std::uint64_t>(tail)));
 }
 
 /// The same from entries in any order.
@@ -73,114 +103,121 @@ class IdRun {
   /// corruption: not the file of `identity`, or its sections do not fit each other.
   template <class Scope>
   IdRun(Reader reader, Scope& scope, const FileIdentity& identity)
-      : block_(std::move(reader), scope, identity, BlockKind::id_run),
-        fingerprints_(block_.section(fingerprints_section)),
-        doc_ids_(block_.section(doc_ids_section)) {
+      : block_(std::move(reader), scope, identity, BlockKind::id_run), entries_(block_.section(entries_section)), starts_(block_.section(starts_section)) {
     const auto tail = block_.tail(scope);
-    base_ = tail.size() == 8 ? load<std::uint64_t>(tail.data()) : 0;
-    width_ = doc_ids_.length == fingerprints_.length / 2 ? 4 : 8;
-    if (fingerprints_.length % 8 != 0 || doc_ids_.length != size() * width_ || tail.size() != 8 || (width_ == 8 && base_ != 0))
+    if (tail.size() == 16) {
+      base_ = load<std::uint64_t>(tail.data());
+      size_ = load<std::uint64_t>(tail.data() + 8);
+      buckets_ = RunBuckets(size_);
+      width_ = entries_.length / std::max(size_, std::uint64_t{1});
+    }
+    const bool fits = size_ == 0 ? entries_.length == 0 : (width_ == 12 || width_ == 16) && entries_.length % size_ == 0;
+    if (tail.size() != 16 || !fits || (width_ == 16 && base_ != 0) || starts_.length != (buckets_.count() + 1) * buckets_.width())
       fail(Errc::corruption, block_.path(), block_.trailer().data_length,
-           "an id run with " + std::to_string(fingerprints_.length) + " bytes of fingerprints, " + std::to_string(doc_ids_.length) +
-               " bytes of document ids and " + std::to_string(tail.size()) + " bytes that tell their base, " + std::to_string(base_));
+           "an id run of " + std::to_string(size_) + " entries in " + std::to_string(entries_.length) + " bytes, " + std::to_string(starts_.length) +
+               " bytes of starts and " + std::to_string(tail.size()) + " of a tail, with ids from " + std::to_string(base_));
   }
 
   /// Entries in the run.
-  [[nodiscard]] std::uint64_t size() const noexcept { return fingerprints_.length / 8; }
+  [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
   [[nodiscard]] const Block<Reader>& block() const noexcept { return block_; }
 
   /// Copies the entries from `first` on, in order. Renews the scope. REQUIRES: they are there.
   template <class Scope>
   void read(Scope& scope, std::uint64_t first, std::span<std::pair<std::uint64_t, DocId>> out) const {
     scope.renew();
-    const auto prints = keys(scope, first, first + out.size()), ids = doc_ids(scope, first, first + out.size());
-    for (std::size_t i = 0; i < out.size(); ++i) out[i] = {load<std::uint64_t>(&prints[i * 8]), doc_id(ids, i)};
+    const auto* bytes = block_.view(scope, entries_, first * width_, static_cast<std::size_t>(out.size() * width_)).data();
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = {fingerprint_at(bytes, i), doc_id_at(bytes, i)};
   }
 
   /// Calls on_doc_id(DocId) -> bool for every document under this fingerprint, newest first, until it returns true; returns whether it did.
-  /// on_doc_id may use and renew the same scope. On damaged entries that no checksum caught it may miss, but it stays within the file and ends.
+  /// on_doc_id may use and renew the same scope. corruption: starts that do not ascend within the run. On damaged entries that no checksum caught it may miss,
+  /// but it stays within the file and ends.
   template <class Scope, class F>
   bool find(Scope& scope, std::uint64_t fingerprint, F&& on_doc_id) const {
-    Window window;
-    const auto at = lower_bound(scope, window, fingerprint, 0, 0);
-    return visit(scope, window, at, fingerprint, on_doc_id);
+    Window starts, entries;
+    return visit(scope, entries, bucket_of(scope, starts, fingerprint), fingerprint, on_doc_id);
   }
 
   /// Looks up many fingerprints in one pass, much faster than one by one: calls on_doc_id(i, DocId) -> bool for the documents under the i-th, newest
   /// first, until it returns true, then goes on with the next. Renews the scope, and on_doc_id may. REQUIRES: fingerprints ascend.
   template <class Scope, class F>
   void find_sorted(Scope& scope, std::span<const std::uint64_t> fingerprints, F&& on_doc_id) const {
-    Window window{.renews = true};
-    std::uint64_t at = 0, least = 0;
-    for (std::size_t i = 0; i < fingerprints.size(); ++i) {
-      at = lower_bound(scope, window, fingerprints[i], at, least);
-      least = fingerprints[i];
-      visit(scope, window, at, least, [&](DocId id) { return on_doc_id(i, id); });
+    std::array<Stretch, 256> buckets;  // of so many at a time: little is held, and each chunk viewed for many
+    for (std::size_t first = 0; first < fingerprints.size(); first += buckets.size()) {
+      const auto here = fingerprints.subspan(first, std::min(buckets.size(), fingerprints.size() - first));
+      Window window{.renews = true};
+      for (std::size_t i = 0; i < here.size(); ++i) {
+        buckets[i] = bucket_of(scope, window, here[i]);
+        block_.touch(entries_, buckets[i].begin * width_);
+      }
+      window = {.renews = true};
+      for (std::size_t i = 0; i < here.size(); ++i) visit(scope, window, buckets[i], here[i], [&](DocId id) { return on_doc_id(first + i, id); });
     }
   }
 
  private:
-  static constexpr int guesses = 16;  // of the place, before halving takes over: fingerprints are evenly spread unless someone forged them
+  static constexpr std::uint64_t few = 64;  // entries: compared one after another; of more, the half is chosen first
 
-  // The fingerprints of entries [first, end): those that share a chunk of the file, for viewing all of them costs one.
-  struct Window {
-    std::uint64_t first = 0, end = 0;
-    ByteSpan keys = {};
-    bool renews = false;  // the scope before each view, so that a long pass holds little
-    [[nodiscard]] bool holds(std::uint64_t i) const noexcept { return i >= first && i < end; }
+  // Entries [begin, end).
+  struct Stretch {
+    std::uint64_t begin, end;
   };
 
-  // The fingerprint of entry i, from the window or from one that takes its place.
+  // The elements [first, end) of a section: those that share a chunk of the file, for viewing all of them costs one.
+  struct Window {
+    std::uint64_t first = 0, end = 0;
+    ByteSpan bytes = {};
+    bool renews = false;  // the scope before each view, so that a long pass holds little
+  };
+
+  // The bytes of elements [begin, end) of a section of `count` elements of `width` bytes, from the window or from one that takes its place.
   template <class Scope>
-  [[nodiscard]] std::uint64_t key(Scope& scope, Window& window, std::uint64_t i) const {
-    if (!window.holds(i)) {
-      const auto chunk = (fingerprints_.offset + i * 8) / chunk_size * chunk_size;
-      const auto first = chunk <= fingerprints_.offset ? 0 : (chunk - fingerprints_.offset) / 8;
-      const auto end = std::min(size(), (chunk + chunk_size - fingerprints_.offset) / 8);
+  [[nodiscard]] const std::byte* elements(Scope& scope, Window& window, const Range& section, std::uint64_t count, std::uint64_t width, Stretch wanted) const {
+    if (wanted.begin < window.first || wanted.end > window.end) {
+      const auto chunk = (section.offset + wanted.begin * width) / chunk_size * chunk_size;
+      const auto past = align_up(section.offset + wanted.end * width, chunk_size);
+      const auto first = chunk <= section.offset ? 0 : (chunk - section.offset + width - 1) / width;
+      const auto end = std::min(count, (past - section.offset) / width);
       if (window.renews) scope.renew();
-      window = {first, end, keys(scope, first, end), window.renews};
+      window.first = std::min(first, wanted.begin);
+      window.end = end;
+      window.bytes = block_.view(scope, section, window.first * width, static_cast<std::size_t>((window.end - window.first) * width));
     }
-    return load<std::uint64_t>(&window.keys[static_cast<std::size_t>(i - window.first) * 8]);
+    return &window.bytes[static_cast<std::size_t>((wanted.begin - window.first) * width)];
   }
-
-  // The first entry from `low` on that is not below the fingerprint, all before `low` being at most `least`. Each round leaves a shorter stretch, whatever
-  // the entries are.
   template <class Scope>
-  [[nodiscard]] std::uint64_t lower_bound(Scope& scope, Window& window, std::uint64_t fingerprint, std::uint64_t low, std::uint64_t least) const {
-    std::uint64_t high = size(), most = ~std::uint64_t{0};  // entries in [low, high) lie between least and most
-    for (int round = 0; low < high; ++round) {
-      const auto guess = round < guesses ? interpolate(low, high, least, most, fingerprint) : low + (high - low) / 2;
-      const auto found = key(scope, window, guess);
-      if (found >= fingerprint) {
-        high = guess;
-        most = found;
-      } else {
-        low = guess + 1;
-        least = found;
-      }
-    }
-    return low;
+  [[nodiscard]] const std::byte* entries(Scope& scope, Window& window, Stretch wanted) const {
+    return elements(scope, window, entries_, size_, width_, wanted);
   }
 
-  // Where the fingerprint would be in [low, high) if the values were evenly spread between the two bounds.
-  [[nodiscard]] static std::uint64_t interpolate(std::uint64_t low, std::uint64_t high, std::uint64_t least, std::uint64_t most,
-                                                 std::uint64_t fingerprint) noexcept {
-    if (fingerprint <= least) return low;
-    if (fingerprint >= most) return high - 1;
-    const auto part = static_cast<double>(fingerprint - least) / static_cast<double>(most - least);
-    return low + std::min(high - low - 1, static_cast<std::uint64_t>(part * static_cast<double>(high - low)));
+  // Where entries of this fingerprint are, if there are any; corruption if the starts do not ascend within the run.
+  template <class Scope>
+  [[nodiscard]] Stretch bucket_of(Scope& scope, Window& window, std::uint64_t fingerprint) const {
+    const auto i = buckets_.of(fingerprint);
+    const auto* bytes = elements(scope, window, starts_, buckets_.count() + 1, buckets_.width(), {i, i + 2});
+    const auto bucket = buckets_.width() == 4 ? Stretch{load<std::uint32_t>(bytes), load<std::uint32_t>(bytes + 4)}
+                                              : Stretch{load<std::uint64_t>(bytes), load<std::uint64_t>(bytes + 8)};
+    if (bucket.begin > bucket.end || bucket.end > size_) [[unlikely]]
+      fail(Errc::corruption, block_.path(), starts_.offset + i * buckets_.width(),
+           "entries " + std::to_string(bucket.begin) + " to " + std::to_string(bucket.end) + " of an id run of " + std::to_string(size_) +
+               " are none; restore the file from a backup");
+    return bucket;
   }
 
-  // The documents of the entries from `at` on that bear the fingerprint.
+  // The documents of the entries in the bucket that bear the fingerprint.
   template <class Scope, class F>
-  bool visit(Scope& scope, Window& window, std::uint64_t at, std::uint64_t fingerprint, F&& on_doc_id) const {
-    while (at < size()) {
+  bool visit(Scope& scope, Window& window, Stretch bucket, std::uint64_t fingerprint, F&& on_doc_id) const {
+    auto at = lower_bound(scope, window, bucket, fingerprint);
+    while (at < bucket.end) {
       std::array<DocId, 16> found;  // copied out, for views end with the scope that the callee may renew
       std::size_t count = 0;
-      while (count < found.size() && at + count < size() && key(scope, window, at + count) == fingerprint) ++count;
+      for (; count < found.size() && at + count < bucket.end; ++count) {
+        const auto* entry = entries(scope, window, {at + count, at + count + 1});
+        if (fingerprint_at(entry, 0) != fingerprint) break;
+        found[count] = doc_id_at(entry, 0);
+      }
       if (count == 0) return false;
-      const auto ids = doc_ids(scope, at, at + count);
-      for (std::size_t i = 0; i < count; ++i) found[i] = doc_id(ids, i);
       window.end = window.first;  // nothing is held while the callee runs
       for (std::size_t i = 0; i < count; ++i)
         if (on_doc_id(found[i])) return true;
@@ -189,23 +226,35 @@ class IdRun {
     }
     return false;
   }
+  // The first entry of the bucket that is not below the fingerprint.
+  template <class Scope>
+  [[nodiscard]] std::uint64_t lower_bound(Scope& scope, Window& window, Stretch in, std::uint64_t fingerprint) const {
+    while (in.end - in.begin > few) {  // fingerprints are evenly spread unless someone forged them
+      const auto middle = in.begin + (in.end - in.begin) / 2;
+      if (fingerprint_at(entries(scope, window, {middle, middle + 1}), 0) < fingerprint)
+        in.begin = middle + 1;
+      else
+        in.end = middle;
+    }
+    if (in.begin == in.end) return in.begin;
+    const auto* bytes = entries(scope, window, in);
+    std::uint64_t below = 0;  // counted to the end: no branch that depends on what is read
+    for (std::uint64_t i = 0; i < in.end - in.begin; ++i) below += fingerprint_at(bytes, i) < fingerprint ? 1 : 0;
+    return in.begin + below;
+  }
 
-  template <class Scope>
-  [[nodiscard]] ByteSpan keys(Scope& scope, std::uint64_t begin, std::uint64_t end) const {
-    return block_.view(scope, fingerprints_, begin * 8, static_cast<std::size_t>((end - begin) * 8));
-  }
-  template <class Scope>
-  [[nodiscard]] ByteSpan doc_ids(Scope& scope, std::uint64_t begin, std::uint64_t end) const {
-    return block_.view(scope, doc_ids_, begin * width_, static_cast<std::size_t>((end - begin) * width_));
-  }
+  // Of the i-th entry from `bytes` on.
+  [[nodiscard]] std::uint64_t fingerprint_at(const std::byte* bytes, std::uint64_t i) const noexcept { return load<std::uint64_t>(bytes + i * width_); }
   // Of damaged offsets the sum may begin again at 0: an id like any other, which no document or another one bears.
-  [[nodiscard]] DocId doc_id(ByteSpan ids, std::size_t i) const noexcept {
-    return {width_ == 4 ? base_ + load<std::uint32_t>(&ids[i * 4]) : load<std::uint64_t>(&ids[i * 8])};
+  [[nodiscard]] DocId doc_id_at(const std::byte* bytes, std::uint64_t i) const noexcept {
+    const auto* id = bytes + i * width_ + 8;
+    return {width_ == 12 ? base_ + load<std::uint32_t>(id) : load<std::uint64_t>(id)};
   }
 
   Block<Reader> block_;
-  Range fingerprints_, doc_ids_;
-  std::uint64_t base_ = 0, width_ = 8;  // of a document id: what is added to it, and its bytes
+  Range entries_, starts_;
+  std::uint64_t base_ = 0, size_ = 0, width_ = 0;  // what is added to ids of four bytes; entries, and the bytes of each
+  RunBuckets buckets_{0};
 };
 
 }  // namespace quiver::detail
