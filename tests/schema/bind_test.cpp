@@ -1,6 +1,7 @@
 #include <quiver/schema/bind.hpp>
 
 #include "support/error_code.hpp"
+#include "support/sanitized.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -237,6 +238,16 @@ BOOST_AUTO_TEST_CASE(queries_are_checked_like_vectors) {
   BOOST_TEST(query_code(cosine, {1, nan_float}) == Errc::invalid_vector);
   BOOST_TEST(query_code(cosine, {0, 0}) == Errc::invalid_vector);
   BOOST_TEST(query_code(VectorField("v", 2), {0, 0}) == Errc::none);
+}
+
+BOOST_AUTO_TEST_CASE(what_no_block_can_hold_is_refused, *boost::unit_test::enable_if<!test::sanitized>()) {
+  BOOST_TEST(detail::value_bytes(Value("four")) == 4u);
+  BOOST_TEST(detail::value_bytes(Value(Bytes(3))) == 3u);
+  BOOST_TEST(detail::value_bytes(Value(Strings{"", "ab"})) == 4u + 4u + 2u);
+  BOOST_TEST(detail::value_bytes(Value(7)) == 0u);
+  Document document("k");
+  document.set("f", Bytes(detail::max_value_bytes + 1));
+  BOOST_TEST(bind_code(Schema{Field::bytes("f")}, document) == Errc::invalid_argument);
 }
 
 BOOST_AUTO_TEST_CASE(every_error_names_the_key_and_the_field) {

@@ -4,6 +4,7 @@
 #include <quiver/columns/cell.hpp>
 #include <quiver/core/bitmap.hpp>
 #include <quiver/core/bytes.hpp>
+#include <quiver/schema/bind.hpp>
 
 #include <algorithm>
 #include <limits>
@@ -133,7 +134,7 @@ class ColumnBuilder {
   // False, and nothing is added, if the row is not to fit.
   [[nodiscard]] bool add_text(std::uint64_t row, std::string_view text) {
     if (text.size() > text_limit_ - std::min<std::uint64_t>(text_limit_, values_.size()) && row != 0) return false;
-    if (text.size() > std::numeric_limits<std::int32_t>::max()) too_long(text.size());
+    if (text.size() > max_value_bytes) too_long(text.size());
     detail::append(values_, as_bytes(text));
     offsets_.push_back(static_cast<std::int32_t>(values_.size()));
     return true;
@@ -164,7 +165,7 @@ class ColumnBuilder {
         for (const auto text : *list) bytes += text.size();
         const std::uint64_t used = values_.size() + 4 * child_offsets_.size();
         if (bytes > text_limit_ - std::min(text_limit_, used) && i != 0) return i;
-        if (bytes > std::numeric_limits<std::int32_t>::max()) too_long(bytes);
+        if (bytes > max_value_bytes) too_long(bytes);
         for (const auto text : *list) {
           detail::append(values_, as_bytes(text));
           child_offsets_.push_back(static_cast<std::int32_t>(values_.size()));

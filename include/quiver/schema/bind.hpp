@@ -5,6 +5,8 @@
 #include <quiver/schema/finite.hpp>
 #include <quiver/schema/schema.hpp>
 
+#include <algorithm>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +15,9 @@
 namespace quiver::detail {
 
 inline constexpr std::size_t max_key_bytes = 1024;
+
+/// The most bytes of a text, of bytes or of a list, which counts four more for each of its texts: blocks find them by offsets of 31 bits.
+inline constexpr std::uint64_t max_value_bytes = 0x7FFFFFFF;
 
 /// A document in the order of its schema; refers to the document. Reused from one document to the next: no allocation once warm.
 struct BoundRow {
@@ -31,6 +36,29 @@ inline void check_key(std::string_view key) {
   if (!valid_utf8(key)) fail(Errc::invalid_argument, "the key " + quote(key) + " is not UTF-8");
 }
 
+/// What max_value_bytes limits.
+[[nodiscard]] inline std::uint64_t value_bytes(const Value& value) noexcept {
+  if (const auto* text = std::get_if<std::string>(&value.storage())) return text->size();
+  if (const auto* bytes = std::get_if<Bytes>(&value.storage())) return bytes->size();
+  std::uint64_t sum = 0;
+  if (const auto* list = std::get_if<Strings>(&value.storage()))
+    for (const auto& text : *list) sum += 4 + text.size();
+  return sum;
+}
+/// Errc::invalid_argument for a scalar that no block can hold, Errc::type_mismatch for text that is not UTF-8: `of()` says in a message whose it is.
+template <class Of>
+void check_text(const Field& field, const Value& value, Of&& of) {
+  if (const auto bytes = value_bytes(value); bytes > max_value_bytes)
+    fail(Errc::invalid_argument, of() + "field " + quote(field.name()) + " has " + std::to_string(bytes) + " bytes, " + std::to_string(max_value_bytes) +
+                                     " are the most, and a text in a list counts four more; split it");
+  const auto check = [&](const std::string& text) {
+    if (!valid_utf8(text))
+      fail(Errc::type_mismatch,
+           of() + "field " + quote(field.name()) + " holds the text " + quote(text) + ", which is not UTF-8; use a bytes field for raw bytes");
+  };
+  if (const auto* text = std::get_if<std::string>(&value.storage())) check(*text);
+  if (const auto* list = std::get_if<Strings>(&value.storage())) std::for_each(list->begin(), list->end(), check);
+}
 /// Checks the numbers of a vector: `of()` says in a message whose they are.
 template <class Of>
 void check_elements(const VectorField& field, std::span<const float> elements, Of&& of) {
@@ -94,7 +122,7 @@ class Binder {
     }
     if (!fits(field.type(), value))
       refuse(Errc::type_mismatch, field.name(), "is of type " + std::string(to_string(field.type())) + ", which cannot hold " + describe(value));
-    check_text(field, value);
+    check_text(field, value, [this] { return whose(); });
     out = &value;
   }
 
@@ -139,16 +167,6 @@ class Binder {
   static bool converts(const Value& value) {
     T out{};
     return convert(value, out);
-  }
-
-  void check_text(const Field& field, const Value& value) const {
-    const auto check = [&](const std::string& text) {
-      if (!valid_utf8(text))
-        refuse(Errc::type_mismatch, field.name(), "holds the text " + quote(text) + ", which is not UTF-8; use a bytes field for raw bytes");
-    };
-    if (const auto* text = std::get_if<std::string>(&value.storage())) check(*text);
-    if (const auto* list = std::get_if<Strings>(&value.storage()))
-      for (const auto& text : *list) check(text);
   }
 
   void refuse_missing() const {

@@ -197,13 +197,9 @@ class WalBatchReader {
     const auto whose = [&] { return "document " + quote(row.key()) + ": "; };
     for (std::size_t i = 0; i < row.values_.size(); ++i) {
       const auto& field = schema_.fields()[i];
-      const auto& value = row.values_[i].storage();
-      if (value.index() == 0 && !field.is_nullable()) fail(Errc::schema_mismatch, whose() + "field " + quote(field.name()) + " is null, but not nullable");
-      const auto check_text = [&](const std::string& text) {
-        if (!valid_utf8(text)) fail(Errc::type_mismatch, whose() + "field " + quote(field.name()) + " holds the text " + quote(text) + ", which is not UTF-8");
-      };
-      if (const auto* text = std::get_if<std::string>(&value)) check_text(*text);
-      if (const auto* list = std::get_if<Strings>(&value)) std::for_each(list->begin(), list->end(), check_text);
+      const auto& value = row.values_[i];
+      if (value.is_null() && !field.is_nullable()) fail(Errc::schema_mismatch, whose() + "field " + quote(field.name()) + " is null, but not nullable");
+      check_text(field, value, whose);
     }
     for (std::size_t i = 0; i < row.elements_.size(); ++i) check_elements(schema_.vectors()[i], row.elements_[i], whose);
   }
