@@ -80,6 +80,28 @@ BOOST_AUTO_TEST_CASE(what_a_kept_manifest_names_stays_also_while_that_manifest_c
   BOOST_TEST(Disk::open(path, {.at_version = older}).count() == 3u);
 }
 
+BOOST_AUTO_TEST_CASE(a_folder_in_the_place_of_a_file_that_nobody_names_is_left_alone) {
+  const FreshFolder folder;
+  const auto path = folder.path();
+  make_store(path);
+  for (const std::string name : {"idmap-000099", "deletes-000098", "wal-000097", "idmap-000001.tmp"}) {
+    fs::create_directory(path / name);
+    put_file(path / name / "mine", "mine");
+  }
+  const auto before = read_store(path);
+  {
+    auto c = Disk::open(path);
+    c.insert(numbered(7));
+    c.flush();
+    c.optimize();
+    BOOST_TEST(c.count() == 4u);
+    BOOST_TEST(c.verify().ok());
+  }
+  const auto after = read_store(path);
+  for (const auto& [name, bytes] : before)
+    if (bytes == "mine") BOOST_TEST(after.contains(name), name);
+}
+
 BOOST_AUTO_TEST_CASE(a_draft_of_every_kind_of_file_is_collected_by_the_next_writer_and_by_no_reader) {
   const FreshFolder folder;
   const auto path = folder.path();

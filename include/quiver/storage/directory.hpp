@@ -160,7 +160,7 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     synced_folders_.merge(folders);
   }
   /// Gives the file `name` a second name, durable once sync_aside() returned. Where that name is taken nothing happens: an earlier attempt gave it.
-  /// unsupported: the file system has no links.
+  /// A folder stays where it is, for nobody removes it. unsupported: the file system has no links.
   void keep_aside(std::string_view name, std::string_view second) {
     check_writable();
     for (const auto each : {name, second})
@@ -168,6 +168,7 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
     const std::lock_guard guard(names_);
     ensure_folder(second);
     const auto result = uninterrupted([&] { return FS::link_from(folder_, std::string(name), folder_, std::string(second)); });
+    if (!result && is_folder(name)) return;
     if (result.error == EPERM || result.error == EOPNOTSUPP || result.error == ENOSYS || result.error == EMLINK)
       fail(Errc::unsupported, path_ / name, "the file system cannot give this file a second name to keep it under; copy the folder to one that can");
     if (!result && result.error != EEXIST) fail_io(Access::writing, result.error, "keep aside as " + std::string(second), path_ / name);
@@ -180,13 +181,13 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
   /// is removed, never continued. An error leaves no name, or one that the next attempt replaces. io_error after a failed sync, for good.
   [[nodiscard]] Log append_log(std::string_view name, ByteSpan first);
   [[nodiscard]] LogReader read_log(std::string_view name) const;
-  /// A file that is missing is no error. A folder goes with its last file.
+  /// A file that is missing is no error; nor is a folder in its place, which stays: no store made it. A folder goes with its last file.
   void remove(std::string_view name) {
     check_writable();
     if (!valid_file_name(name)) fail(Errc::invalid_argument, path_, "'" + std::string(name) + "' is not the name of a file of a store");
     const std::lock_guard guard(names_);
     const auto result = uninterrupted([&] { return FS::remove(folder_, std::string(name)); });
-    if (!result && result.error != ENOENT) fail_io(Access::writing, result.error, "remove", path_ / name);
+    if (!result && result.error != ENOENT && !is_folder(name)) fail_io(Access::writing, result.error, "remove", path_ / name);
     remove_empty_folder(name);
   }
   /// Errc::locked while another Lock lives, in whatever process. The file LOCK is never renamed or removed. What an earlier writer published is durable when
@@ -205,6 +206,10 @@ class Directory : public std::enable_shared_from_this<Directory<FS>> {
   }
 
  private:
+  [[nodiscard]] bool is_folder(std::string_view name) const {
+    typename FS::Folder found;
+    return static_cast<bool>(uninterrupted([&] { return FS::open_subfolder(folder_, std::string(name), found); }));
+  }
   static constexpr std::uint64_t small_limit = std::uint64_t{1} << 30;
 
   Directory(std::filesystem::path path, OpenMode mode) : path_(std::move(path)), mode_(mode) {}
