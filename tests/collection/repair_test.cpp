@@ -86,7 +86,8 @@ std::string keys(const fs::path& path) {
   return out;
 }
 std::string text(const RepairReport& report) {
-  std::string out = "version " + std::to_string(report.version) + ", lost " + std::to_string(report.documents_lost);
+  std::string out = "version " + std::to_string(report.version) + ", lost " + std::to_string(report.documents_lost) + " in " +
+                    std::to_string(report.batches_lost) + " batches and blocks";
   for (const auto& problem : report.problems) out += "\n  " + problem.what;
   return out;
 }
@@ -292,7 +293,26 @@ BOOST_AUTO_TEST_CASE(a_log_damaged_in_the_middle_keeps_what_is_before_and_counts
   const auto report = repaired(store.path());
   BOOST_TEST(report.version == store.newest());
   BOOST_TEST(report.documents_lost == 1u + 3u + 1u, text(report));
+  BOOST_TEST(report.batches_lost == 3u);
   BOOST_TEST(keys(store.path()).ends_with("k10 k11 k13 k14 k15 k16 k17 k18 k19 k20 k21 k22 k23 k24 k30 k31 "));
+}
+
+BOOST_AUTO_TEST_CASE(a_lost_batch_that_deleted_is_said_to_bring_documents_back) {
+  const Killed store([](auto& c) {
+    c.erase("k0", {.durability = Durability::sync});
+    insert(c, 90, 91, {.durability = Durability::sync});
+  });
+  // The last record but one, of a document that the version's blocks hold: its payload ends with the id.
+  const auto log = read_store(store.path())[store.newest_log()];
+  const auto next = log.find("k90");
+  BOOST_TEST_REQUIRE(next != std::string::npos);
+  const auto erase = log.rfind(std::string("\1\0\0\0\0\0\0\0", 8), next - 100);
+  BOOST_TEST_REQUIRE(erase != std::string::npos);
+  store.damage(store.newest_log(), erase);
+  const auto report = repaired(store.path(), 33);
+  BOOST_TEST(report.batches_lost == 2u, text(report));
+  BOOST_TEST(report.problems.back().what.find("they deleted come back") != std::string::npos, text(report));
+  BOOST_TEST(keys(store.path()).starts_with("k0 "));
 }
 
 BOOST_AUTO_TEST_CASE(a_log_without_a_header_is_read_as_the_manifest_knows_it) {
@@ -300,6 +320,7 @@ BOOST_AUTO_TEST_CASE(a_log_without_a_header_is_read_as_the_manifest_knows_it) {
   store.damage(store.newest_log(), 20);
   const auto report = repaired(store.path());
   BOOST_TEST(report.documents_lost == 0u);
+  BOOST_TEST(report.batches_lost == 0u);
   BOOST_TEST(shown(store.path()) == store.content());
 }
 

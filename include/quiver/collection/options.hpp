@@ -126,6 +126,7 @@ struct RepairReport {
   bool possible = false;               ///< false: `problems` says why; nothing was changed
   std::uint64_t version = 0;           ///< the version whose files are the new state, with what the logs hold behind it; where nothing is wrong the newest
   std::uint64_t documents_lost = 0;    ///< those that can be shown to have been there; a batch that cannot be read counts as one
+  std::uint64_t batches_lost = 0;      ///< of those that can be shown to have been in a log; what they deleted is there again, what they replaced is as before
   std::vector<Problem> problems = {};  ///< empty: nothing is wrong, and nothing is to be done
 };
 

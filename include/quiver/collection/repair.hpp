@@ -158,6 +158,7 @@ template <FileSystem FS>
     report.possible = true;
     report.version = plan->base->version.number;
     report.documents_lost = plan->lost;
+    report.batches_lost = plan->batches_lost;
     if (store && !report.problems.empty()) Repair<FS>(*store, source, salvage).run();
   }
   return report;

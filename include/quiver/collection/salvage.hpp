@@ -34,7 +34,8 @@ struct RepairPlan {
   const SavedVersion<P>* base = nullptr;
   std::shared_ptr<const Rows<P>> rows;  // with the batches
   std::uint64_t lost = 0;
-  std::uint64_t reached = 0;  // the sequence of the last batch
+  std::uint64_t reached = 0;       // the sequence of the last batch
+  std::uint64_t batches_lost = 0;  // behind it
 };
 
 /// Looks at everything in a store and decides. Errors that are neither damage nor absence pass through. One thread, one use.
@@ -248,6 +249,12 @@ class Salvage {
     if (const auto next = plan_ ? batches_.find(plan_->reached + 1) : batches_.end(); next != batches_.end())
       problem(Errc::corruption, *next->second.path,
               "batch " + std::to_string(next->first) + " cannot follow what is before it; it was left out, and all behind it", next->second.offset);
+    if (plan_ && highest_ > plan_->reached) {
+      plan_->batches_lost = highest_ - plan_->reached;
+      problem(Errc::corruption, store_.path(),
+              "batches " + std::to_string(plan_->reached + 1) + " to " + std::to_string(highest_) +
+                  " are lost: documents that they deleted come back, and those that they replaced are as they were before");
+    }
     if (!plan_)
       problem(
           Errc::corruption, store_.path() / newest.version.deletes.file.name,
