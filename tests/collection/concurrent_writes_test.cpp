@@ -97,6 +97,34 @@ BOOST_AUTO_TEST_CASE(an_answer_that_rests_on_a_write_which_is_not_durable_yet_wa
   BOOST_TEST(!there);
 }
 
+BOOST_AUTO_TEST_CASE(an_empty_batch_that_asks_for_a_sync_has_those_before_it_synced_and_asks_for_no_other) {
+  const FreshFolder folder;
+  auto c = fresh(folder);
+  const auto syncs = [&] { return Gated::log_syncs.load(); };
+  const auto nothing = [&] { c.insert(std::vector<Document>()); };
+  nothing();
+  BOOST_TEST(syncs() == 0u);
+  c.insert(numbered(1), buffered);
+  c.insert(numbered(2), {Durability::none});
+  BOOST_TEST(!c.erase("k9", buffered));
+  BOOST_TEST(syncs() == 0u);
+  nothing();
+  BOOST_TEST(syncs() == 1u);
+  for (int i = 0; i < 3; ++i) nothing();
+  BOOST_TEST(!c.erase("k9"));
+  BOOST_TEST(!c.update("k9", {{"n", 7}}));
+  BOOST_TEST(syncs() == 1u);
+  c.insert(numbered(3));
+  nothing();
+  BOOST_TEST(syncs() == 2u);
+  c.insert(numbered(4), buffered);
+  c.flush();
+  const auto flushed = syncs();
+  nothing();
+  BOOST_TEST(syncs() == flushed);
+  BOOST_TEST(c.count() == 4u);
+}
+
 BOOST_AUTO_TEST_CASE(a_mark_does_not_vouch_for_what_came_during_the_sync) {
   const FreshFolder folder;
   auto c = fresh(folder);

@@ -74,8 +74,16 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(what_a_kill_leaves_is_a_prefix_that_ends_no_earlie
   k.c.erase("c", synced);
   BOOST_TEST(k.left() == "d e ");
   k.c.insert(tiny("f"), none);
-  k.c.close();
+  BOOST_TEST(!k.c.erase("nobody", none));
+  BOOST_TEST(k.left() == "d e ");
+  BOOST_TEST(!k.c.erase("nobody", buffered));  // a batch of nothing brings them along as well
   BOOST_TEST(k.left() == "d e f ");
+  k.c.insert(tiny("g"), none);
+  k.c.insert(std::vector<Document>(), synced);
+  BOOST_TEST(k.left() == "d e f g ");
+  k.c.insert(tiny("h"), none);
+  k.c.close();
+  BOOST_TEST(k.left() == "d e f g h ");
 }
 
 BOOST_AUTO_TEST_CASE(writes_without_durability_reach_the_system_before_they_are_too_many) {

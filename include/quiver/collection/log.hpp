@@ -192,6 +192,12 @@ class LogWriter {
       }
     }
     ++sequence_;
+    end_ = written_ + waiting_.size();
+  }
+  /// Hands the system what waits. Whether a batch is not durable yet. Errors as append().
+  [[nodiscard]] bool carry() {
+    if (!waiting_.empty()) write();
+    return durable_ < end_;
   }
   /// What the system had when this was called is durable when it returns. A failure is final.
   void sync() {
@@ -233,6 +239,7 @@ class LogWriter {
 
   WalHeader header_;
   std::uint64_t sequence_;
+  std::uint64_t end_ = 0;                                 // of the last batch that was appended
   std::atomic<std::uint64_t> written_ = 0, durable_ = 0;  // offsets: what the system has, and what stable storage has
   Bytes waiting_;
   typename P::Log log_;

@@ -94,8 +94,8 @@ class CollectionState {
       WriteBatch<P> batch(*before, *memtable_, record_);
       try {
         auto result = fill(batch);
-        // Where nothing is to be written, the answer rests on what others wrote: it is given once that is seen.
-        ticket = batch.empty() ? commits_.last() : append(batch, options.durability.value_or(durability_));
+        const auto durability = options.durability.value_or(durability_);
+        ticket = batch.empty() ? carry(durability) : append(batch, durability);
         return result;
       } catch (...) {
         batch.rollback();
@@ -271,6 +271,29 @@ class CollectionState {
   }
   [[nodiscard]] bool logged() const { return !P::caps.volatile_store || !store_->path().empty(); }
 
+  /// Where nothing is to be written, the answer rests on what others wrote: it is given once that is seen and survives what `durability` says.
+  std::uint64_t carry(Durability durability) {
+    if constexpr (WritableStoragePolicy<P>) {
+      if (log_ && durability != Durability::none) {
+        const bool unsynced = logging([&] { return log_->carry(); });
+        if (unsynced && durability == Durability::sync) return commits_.push(tip_, true);
+      }
+    }
+    return commits_.last();
+  }
+  /// write() -> auto writes to the log: an error other than no_space ends the writing.
+  template <class Write>
+  auto logging(Write&& write) {
+    poisoned_ = true;
+    try {
+      auto result = write();
+      poisoned_ = false;
+      return result;
+    } catch (const Error& e) {
+      poisoned_ = e.code() != Errc::no_space;
+      throw;
+    }
+  }
   /// Brings a batch into the log and in line to be seen; the ticket to wait for.
   std::uint64_t append(const WriteBatch<P>& batch, Durability durability) {
     ensure_log();
@@ -278,16 +301,11 @@ class CollectionState {
     if constexpr (WritableStoragePolicy<P>) {
       if (log_) {
         log_->prepare(record_.bytes().size());
-        poisoned_ = true;
-        try {
+        // The batch is in the log before it is in line: an error between ends the writing too.
+        const auto ticket = logging([&] {
           log_->append(record_.bytes(), durability);
-        } catch (const Error& e) {
-          poisoned_ = e.code() != Errc::no_space;
-          throw;
-        }
-        // From here on the batch is in the log: an error must end the writing.
-        const auto ticket = commits_.push(next, durability == Durability::sync);
-        poisoned_ = false;
+          return commits_.push(next, durability == Durability::sync);
+        });
         tip_ = std::move(next);
         return ticket;
       }
