@@ -3,6 +3,7 @@
 #include <quiver/collection/verify_path.hpp>
 
 #include "support/error_code.hpp"
+#include "support/leave_child.hpp"
 #include "support/policies.hpp"
 #include "support/sanitized.hpp"
 
@@ -36,7 +37,7 @@ int in_a_fork(Work&& work) {
       status = work();
     } catch (...) {
     }
-    ::_exit(status);
+    leave_child(status);
   }
   int status = 0;
   BOOST_TEST_REQUIRE(::waitpid(child, &status, 0) == child);
@@ -75,6 +76,7 @@ BOOST_AUTO_TEST_CASE(a_forked_process_reads_and_cannot_write_and_harms_nothing_w
       if (!refused([&] { c->insert(numbered(2)); }) || !refused([&] { c->erase("k0"); }) || !refused([&] { c->flush(); })) return 2;
       if (!refused([&] { c->optimize(); }) || !refused([&] { c->rollback_to(1); }) || !refused([&] { c->refresh(); })) return 3;
       if (code_of([&] { (void)Collection<MMapPolicy>::open(folder.path()); }) != Errc::locked) return 4;
+      if (!c->stats().background_error.empty()) return 6;
       c.reset();
       if (Collection<MMapReadPolicy>::open(folder.path()).count() != 2) return 5;
       return 0;
@@ -88,6 +90,19 @@ BOOST_AUTO_TEST_CASE(a_forked_process_reads_and_cannot_write_and_harms_nothing_w
     BOOST_TEST(Collection<MMapPolicy>::open(folder.path()).count() == 3u);
     BOOST_TEST(verify(folder.path()).ok());
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_forked_process_refreshes_what_its_parent_has_open_for_reading) {
+  const FreshFolder folder;
+  auto c = Collection<MMapPolicy>::create(folder.path(), numbered_schema());
+  auto reader = Collection<MMapReadPolicy>::open(folder.path());
+  c.insert(numbered(0));
+  const auto status = in_a_fork([&] {
+    for (int i = 0; i < 2; ++i) reader.refresh();  // the first gives back what it locked
+    return static_cast<int>(reader.count());
+  });
+  BOOST_TEST(status == 1);
+  BOOST_TEST(reader.count() == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(a_program_that_is_started_gets_no_file_of_a_collection) {

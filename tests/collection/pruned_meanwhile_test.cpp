@@ -2,6 +2,7 @@
 #include <quiver/collection/collection.hpp>
 
 #include "support/error_code.hpp"
+#include "support/leave_child.hpp"
 #include "support/policies.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -191,7 +192,7 @@ BOOST_AUTO_TEST_CASE(a_child_of_a_process_that_refreshes_is_told_so_and_does_not
   const auto child = ::fork();
   if (child == 0) {
     ::alarm(20);
-    ::_exit(code_of([&] { reader.refresh(); }) == Errc::closed && reader.count() == 0 ? 0 : 1);
+    leave_child(code_of([&] { reader.refresh(); }) == Errc::closed && reader.count() == 0 ? 0 : 1);
   }
   forked = true;
   refreshes.join();
