@@ -3,6 +3,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <limits>
 #include <random>
 
 using namespace quiver::detail;
@@ -69,6 +70,14 @@ BOOST_AUTO_TEST_CASE(merged_parts_are_the_whole_in_any_order) {
     for (const auto i : order) whole.merge(parts[i]);
     BOOST_TEST((whole.take_sorted() == best_of(all, 20)));
   } while (std::next_permutation(order.begin(), order.end()));
+}
+
+BOOST_AUTO_TEST_CASE(none_are_kept_of_none_though_nothing_is_nearer) {
+  TopK none(0);
+  for (const std::uint64_t id : {7u, 3u}) none.offer(-std::numeric_limits<float>::infinity(), id);
+  BOOST_TEST(none.take_sorted().empty());
+  none.offer(-std::numeric_limits<float>::infinity(), 1);
+  BOOST_TEST(none.size() == 0u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

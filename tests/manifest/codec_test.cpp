@@ -281,7 +281,7 @@ BOOST_AUTO_TEST_CASE(a_log_that_cannot_be_is_refused) {
     v.parent = 0;
     v.retained.clear();
   });
-  expect_refused("a retained first version that continues", [](Version& v) { v.retained[0].continues = true; });
+  expect_refused("a retained first version that continues", [](Version& v) { v.retained[0].continues = true, v.retained[1].continues = false; });
 }
 
 BOOST_AUTO_TEST_CASE(deletes_that_cannot_be_are_refused) {

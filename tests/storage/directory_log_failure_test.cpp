@@ -55,6 +55,16 @@ struct SmallDisk : RecordingFileSystem {
   }
 };
 
+/// A disk that takes nothing of zeros and says no error; asked too often for that, it fails.
+struct NoZeros : RecordingFileSystem {
+  static inline std::size_t asked = 0;
+
+  static IoResult write_at(File& file, ByteSpan from, std::uint64_t offset) {
+    if (!detail::all_zero(from)) return RecordingFileSystem::write_at(file, from, offset);
+    return {0, ++asked > 100 ? EIO : 0};
+  }
+};
+
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(a_full_disk_refuses_what_has_no_room_and_the_log_goes_on) {
@@ -118,6 +128,22 @@ BOOST_AUTO_TEST_CASE(a_file_system_that_cannot_allocate_is_asked_once) {
     BOOST_TEST((code_of([&] { log.append(sample_bytes(1)); }) == Errc::io_error));
     BOOST_TEST(starts_with(RecordingFileSystem::content(log_path).value(), all));
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_disk_that_takes_nothing_of_the_room_that_comes_next_loses_nothing) {
+  RecordingFileSystem::reset();
+  NoZeros::asked = 0;
+  const auto directory = Directory<NoZeros>::create("/one");
+  auto all = sample_bytes(100);
+  auto log = directory->append_log(name, all);
+  for (std::size_t i = 0; i < 3; ++i) {
+    log.append(sample_bytes(600, i));
+    detail::append(all, sample_bytes(600, i));
+    log.sync();
+  }
+  BOOST_TEST(NoZeros::asked == 1u);
+  BOOST_TEST(!directory->poisoned());
+  BOOST_TEST(starts_with(durable_file(log_path).value(), all));
 }
 
 BOOST_AUTO_TEST_CASE(the_room_that_comes_next_is_written_to_once_for_many_syncs_and_only_where_there_are_any) {
