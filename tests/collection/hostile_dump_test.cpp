@@ -188,4 +188,109 @@ BOOST_AUTO_TEST_CASE(vectors_that_are_missing_of_another_shape_or_not_allowed_ar
   BOOST_TEST(Ram::load(folder.dump).fetch("b")->get<std::vector<float>>("v").value() == (std::vector<float>{3, 4}));
 }
 
+BOOST_AUTO_TEST_CASE(nothing_follows_the_checksum_of_a_schema_file) {
+  const Folder folder;
+  const std::string schema = R"("fields":[{"name":"n","type":"int32"}],"vectors":[],)";
+  folder.write_by_hand("", 0, schema);
+  auto text = slurp(folder.dump / "schema.json");
+  text.pop_back();
+  std::string checked = schema + R"("checksum":")";
+  detail::append_hex(checked, detail::checksum(detail::as_bytes(text), 0));
+  folder.write_by_hand("", 0, checked + "\"");
+  BOOST_TEST(Ram::load(folder.dump).count() == 0u);
+  // A member that is allowed before it.
+  folder.write_by_hand("", 0, checked + R"(","library":"0.1.0")");
+  const auto error = folder.refused();
+  BOOST_TEST(error.code() == Errc::corruption);
+  BOOST_TEST(says(error, "must come last"));
+}
+
+BOOST_AUTO_TEST_CASE(a_folder_in_the_place_of_a_file_of_a_dump_is_not_said_to_be_missing) {
+  for (const std::string name : {"schema.json", "documents.jsonl", "vectors-000.npy"}) {
+    const Folder folder;
+    folder.dump_tiny();
+    fs::remove(folder.dump / name);
+    BOOST_TEST(says(folder.refused(), "missing"), name);
+    fs::create_directory(folder.dump / name);
+    const auto error = folder.refused();
+    BOOST_TEST(error.code() != Errc::not_found);
+    BOOST_TEST(error.path() == folder.dump / name);
+    BOOST_TEST(!says(error, "missing"), error.what());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_file_of_a_dump_that_ends_within_a_row_is_corruption) {
+  const Folder folder;
+  fs::create_directories(folder.dump);
+  spill(folder.dump / "x", "0123456789");
+  const auto directory = detail::Directory<PosixFileSystem>::open(folder.dump, OpenMode::read_only);
+  detail::DumpReader<PosixFileSystem> file(*directory, "x");
+  Bytes row(4);
+  for (int i = 0; i < 2; ++i) file.read(row);
+  BOOST_TEST(detail::as_text(row) == "4567");
+  const auto error = error_of([&] { file.read(row); });
+  BOOST_TEST_REQUIRE(error.has_value());
+  BOOST_TEST(error->code() == Errc::corruption);
+  BOOST_TEST(error->path() == folder.dump / "x");
+  BOOST_TEST(error->offset().value() == 8u);
+}
+
+BOOST_AUTO_TEST_CASE(files_of_vectors_are_named_by_numbers_of_three_digits_or_more) {
+  BOOST_TEST(detail::dump_vectors_name(0) == "vectors-000.npy");
+  BOOST_TEST(detail::dump_vectors_name(99) == "vectors-099.npy");
+  BOOST_TEST(detail::dump_vectors_name(100) == "vectors-100.npy");
+  BOOST_TEST(detail::dump_vectors_name(1000) == "vectors-1000.npy");
+}
+
+/// A dump of documents k0, k1, ... with vectors of `dimension`.
+void write_many(const Folder& folder, std::size_t documents, std::size_t dimension) {
+  std::string lines;
+  for (std::size_t i = 0; i < documents; ++i) lines += "{\"_key\":\"k" + std::to_string(i) + "\"}\n";
+  folder.write_by_hand(lines, documents, R"("fields":[],"vectors":[{"name":"v","dimension":)" + std::to_string(dimension) + R"(,"metric":"l2"}])");
+  write_npy(folder.dump / "vectors-000.npy", Matrix<float>{documents, dimension, std::vector<float>(documents * dimension, 1.0f)});
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_of_a_load_is_bounded_in_documents_and_in_bytes) {
+  const auto sizes = [](std::size_t documents, std::size_t dimension) {
+    const Folder folder;
+    write_many(folder, documents, dimension);
+    std::vector<std::size_t> out;
+    detail::DumpLoader<PosixFileSystem>(folder.dump).run([&](std::span<const Document> batch) { out.push_back(batch.size()); });
+    return out;
+  };
+  BOOST_TEST((sizes(2500, 1) == std::vector<std::size_t>{1000, 1000, 500}));
+  BOOST_TEST((sizes(40, 65'536) == std::vector<std::size_t>{16, 16, 8}));  // 4 MiB
+}
+
+BOOST_AUTO_TEST_CASE(what_an_insert_says_of_a_document_names_its_line_and_all_else_passes_as_it_is) {
+  const Folder folder;
+  write_many(folder, 5, 1);
+  // `all` is the error of a batch of several documents, `one` that of k3 alone; none: it is taken.
+  const auto thrown = [&](Errc all, Errc one) {
+    return error_of([&] {
+             detail::DumpLoader<PosixFileSystem>(folder.dump).run([&](std::span<const Document> batch) {
+               const auto code = batch.size() > 1 ? all : batch[0].key() == "k3" ? one : Errc::none;
+               if (code != Errc::none) detail::fail(code, "where", 7, "the reason");
+             });
+           })
+        .value();
+  };
+  for (const auto of_a_document :
+       {Errc::duplicate_key, Errc::schema_mismatch, Errc::type_mismatch, Errc::dimension_mismatch, Errc::invalid_vector, Errc::invalid_argument}) {
+    const auto error = thrown(of_a_document, of_a_document);
+    BOOST_TEST(error.code() == of_a_document);
+    BOOST_TEST(error.path() == folder.dump / "documents.jsonl");
+    BOOST_TEST(error.offset().value() == 42u);
+    BOOST_TEST((says(error, "line 4: ") && says(error, "the reason")), error.what());
+    // Documents that are wrong together and not one by one.
+    BOOST_TEST(thrown(of_a_document, Errc::none).path() == "where");
+    BOOST_TEST(thrown(of_a_document, Errc::no_space).code() == Errc::no_space);
+    BOOST_TEST(thrown(of_a_document, Errc::no_space).path() == "where");
+  }
+  for (const auto other : {Errc::io_error, Errc::no_space, Errc::corruption}) {
+    BOOST_TEST(thrown(other, Errc::duplicate_key).code() == other);
+    BOOST_TEST(thrown(other, Errc::duplicate_key).path() == "where");
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
