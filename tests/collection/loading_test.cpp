@@ -5,6 +5,7 @@
 #include <quiver/storage/mmap.hpp>
 
 #include "support/error_code.hpp"
+#include "support/faulty_file_system.hpp"
 #include "support/sanitized.hpp"
 #include "support/store_files.hpp"
 #include "support/temp_folder.hpp"
@@ -256,15 +257,17 @@ BOOST_AUTO_TEST_CASE(an_empty_folder_or_one_with_a_lock_file_is_taken) {
 }
 
 BOOST_AUTO_TEST_CASE(a_load_that_another_one_overtakes_is_refused_and_leaves_what_that_one_published) {
-  // Where a killed load left something, and where a third is killed in the same place once the other has published.
-  for (const bool third : {false, true}) {
+  // Where a killed load left something, and where a third is killed in the same place once the other has published, or has only made the folder.
+  enum class Third { none, killed, begins };
+  for (const auto third : {Third::none, Third::killed, Third::begins}) {
     const Place place;
     place.leave_a_leftover();
     StoreFiles published, left;
     InterruptedFileSystem::before_mark = [&] {
       BOOST_TEST(place.load() == 20u);
       published = read_store(place.target);
-      if (!third) return;
+      if (third == Third::none) return;
+      if (third == Third::begins) return void(fs::create_directory(place.building));
       fs::rename(place.target, place.at / "aside");
       place.leave_a_leftover();
       fs::rename(place.at / "aside", place.target);
@@ -273,8 +276,8 @@ BOOST_AUTO_TEST_CASE(a_load_that_another_one_overtakes_is_refused_and_leaves_wha
     BOOST_TEST(place.interrupted() == Errc::locked);
     BOOST_TEST(!InterruptedFileSystem::before_mark);
     BOOST_TEST((read_store(place.target) == published));
-    BOOST_TEST(fs::exists(place.building) == third);
-    if (third) BOOST_TEST((read_store(place.building) == left));
+    BOOST_TEST(fs::exists(place.building) == (third != Third::none));
+    if (third != Third::none) BOOST_TEST((read_store(place.building) == left));
     auto c = Disk::open(place.target);
     BOOST_TEST(c.count() == 20u);
     BOOST_TEST(c.verify().ok());
@@ -318,6 +321,37 @@ BOOST_AUTO_TEST_CASE(a_policy_without_a_folder_cannot_be_loaded_into_one) {
   const Place place;
   detail::LoadingFolder<PosixFileSystem> folder(place.target);
   BOOST_TEST(code_of([&] { folder.publish(); }) == Errc::unsupported);
+}
+
+BOOST_AUTO_TEST_CASE(a_mark_that_cannot_be_locked_or_read_ends_the_load_and_the_next_one_goes_on) {
+  using Faulty = FaultyFileSystem<PosixFileSystem>;
+  const Place place;
+  const auto fails = [&](const Fault& fault) {
+    Faulty::plan(fault);
+    const auto error = error_of([&] { const detail::LoadingFolder<Faulty> folder(place.target); });
+    BOOST_TEST(Faulty::fired() == 1u);
+    Faulty::clear();
+    BOOST_TEST_REQUIRE(error.has_value());
+    return *error;
+  };
+  // The lock of the store comes first.
+  const auto error = fails({.at = 2, .error = ENOLCK, .only = IoCall::lock});
+  BOOST_TEST(error.code() == Errc::io_error);
+  BOOST_TEST(error.path() == place.building / std::string(detail::loading_mark_name));
+  // Whoever cannot see that the mark is its own does not build.
+  BOOST_TEST(fails({.at = 1, .error = EIO, .only = IoCall::read}).code() == Errc::locked);
+  BOOST_TEST(place.load() == 20u);
+  BOOST_TEST(!fs::exists(place.building));
+}
+
+BOOST_AUTO_TEST_CASE(a_path_that_no_folder_can_be_renamed_to_is_an_error_and_nothing_is_left_there) {
+  const Place place;
+  fs::create_directory(place.target);
+  const auto error = error_of([&] { (void)Disk::load(place.dump, place.target / "."); });
+  BOOST_TEST_REQUIRE(error.has_value());
+  BOOST_TEST(error->code() == Errc::io_error);
+  BOOST_TEST(fs::is_empty(place.target));
+  BOOST_TEST(place.load() == 20u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
