@@ -194,4 +194,42 @@ BOOST_AUTO_TEST_CASE(a_disk_that_is_full_for_a_while_spoils_nothing) {
   BesideFileSystem::plan(Call::none, 0, 0);
 }
 
+BOOST_AUTO_TEST_CASE(a_manifest_that_finds_no_room_leaves_none_of_the_files_that_it_was_to_name) {
+  const FreshFolder folder;
+  auto c = Collection<Beside>::create(folder.path(), numbered_schema(), {.background_compaction = true});
+  fill(c);
+  c.insert(numbered(7), {Durability::buffered});
+  // Nothing was deleted and runs are few: a scalar block, a vector block, and then the manifest.
+  BesideFileSystem::plan(Call::create, ENOSPC, 2);
+  c.flush();
+  BOOST_TEST(comes([&] { return !c.stats().background_error.empty(); }));
+  BOOST_TEST(BesideFileSystem::left == 0);
+  BOOST_TEST(unnamed(folder.path()).empty());
+  BOOST_TEST(comes([&] { return c.segments()[0].sealed; }), c.stats().background_error);
+  BOOST_TEST(names_with(folder.path(), "idmap-").size() == 8u);
+  BOOST_TEST(c.count() == 8u);
+  BOOST_TEST(c.verify().ok());
+  BesideFileSystem::plan(Call::none, 0, 0);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_deleted_in_segments_that_are_not_merged_stays_deleted) {
+  const FreshFolder folder;
+  auto c = Collection<MMapPolicy>::create(folder.path(), numbered_schema(), {.segment_rows = 10, .background_compaction = true});
+  for (int segment = 0; segment < 3; ++segment) {
+    std::vector<Document> batch;
+    for (int i = 0; i < 10; ++i) batch.push_back(numbered(segment * 10 + i));
+    c.insert(batch, {Durability::buffered});
+    c.flush();
+  }
+  // Only the one in the middle has lost enough.
+  c.erase({"k3", "k11", "k12", "k13", "k14", "k25"}, {Durability::buffered});
+  c.flush();
+  BOOST_TEST(comes([&] { return c.stats().deleted == 2u; }), c.stats().background_error);
+  BOOST_TEST(c.count() == 24u);
+  for (const auto* key : {"k3", "k12", "k25"}) BOOST_TEST(!c.fetch(key).has_value(), key);
+  BOOST_TEST(c.verify().ok());
+  c.close();
+  BOOST_TEST(Collection<MMapPolicy>::open(folder.path()).count() == 24u);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
