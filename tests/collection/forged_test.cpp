@@ -13,6 +13,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <cstring>
 #include <functional>
 
 using namespace quiver;
@@ -279,6 +280,84 @@ BOOST_AUTO_TEST_CASE(a_log_that_became_shorter_than_what_was_read_is_damage) {
   put_file(store.path(store.log()), log);
   reader.refresh();
   BOOST_TEST(reader.count() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(a_version_without_a_log_is_read_by_itself_and_gets_one) {
+  const Left store;
+  auto version = store.newest();
+  version.log = {};
+  store.put(version);
+  // What there is of logs is nobody's, though it looks like one behind a newer version.
+  for (const auto& name : names_with(store.path(), "wal-")) fs::remove(store.path(name));
+  auto header = store.header();
+  header.number = 1;
+  store.put_log(detail::log_name(1), header, {batch({{4, 3}}, {})});
+  BOOST_TEST(keys(store.path()) == "k0 k2 ");
+  BOOST_TEST(Collection<MemoryPolicy>::open(store.path(), {.mode = OpenMode::read_only}).count() == 2u);
+  BOOST_TEST(verify(store.path()).ok());
+  const auto plan = repair(store.path());
+  BOOST_TEST(plan.possible);
+  BOOST_TEST(plan.problems.empty());
+  BOOST_TEST(plan.documents_lost == 0u);
+  auto c = Collection<MMapPolicy>::open(store.path());
+  c.insert(document(4));
+  c.close();
+  BOOST_TEST(keys(store.path()) == "k0 k2 k4 ");
+  BOOST_TEST(verify(store.path()).ok());
+}
+
+BOOST_AUTO_TEST_CASE(a_later_log_that_only_a_newer_quiver_reads_is_told_as_that) {
+  const Left store;
+  auto header = store.header();
+  const auto name = detail::log_name(++header.number);
+  store.put_log(name, header, {});
+  auto bytes = read_store(store.path()).at(name);
+  // The version of the format is at 8, the checksum of the header is its last field.
+  bytes[8] = static_cast<char>(detail::wal_format_version + 1);
+  const auto sum = detail::checksum(detail::as_bytes(std::string_view(bytes).substr(0, detail::wal_header_size - 8)), 0);
+  std::memcpy(&bytes[detail::wal_header_size - 8], &sum, sizeof sum);
+  put_file(store.path(name), bytes);
+  const auto error = error_of([&] { (void)keys(store.path()); });
+  BOOST_TEST((error && error->code() == Errc::version_mismatch && error->path() == store.path(name)), (error ? error->what() : "opened"));
+  const auto report = verify(store.path());
+  BOOST_TEST((!report.ok() && report.problems.front().code == Errc::version_mismatch));
+}
+
+BOOST_AUTO_TEST_CASE(a_document_that_is_in_no_block_any_more_is_not_deleted_by_the_log) {
+  const FreshFolder folder;
+  {
+    auto c = Collection<MMapPolicy>::create(folder.path("live"), tiny_schema());
+    c.insert({document(0), document(1)});
+    c.flush();
+    c.erase("k1");
+    c.optimize();
+    c.erase("k0");
+    copy_store(folder.path("live"), folder.path("left"));
+  }
+  const auto path = folder.path("left");
+  const auto name = names_with(path, "MANIFEST").back();
+  const auto version = detail::decode_version(detail::as_bytes(std::string_view(read_store(path).at(name))), name);
+  auto log = detail::encode_wal_header({version.log.id, version.store_id, version.log.number, version.last_sequence + 1});
+  detail::append_wal_record(log, version.log.id, log.size(), version.last_sequence + 1, detail::wal_header_size, batch({{3, 2}}, {2}));
+  put_file(path / detail::log_name(version.log.number), text_of(log));
+  BOOST_TEST(keys(path) == "k0 k2 ");
+  BOOST_TEST(stats(path).documents == 2u);
+  BOOST_TEST(stats(path).deleted == 0u);
+  Collection<MMapPolicy>::open(path).close();
+  BOOST_TEST(keys(path) == "k0 k2 ");
+  BOOST_TEST(verify(path).ok());
+}
+
+BOOST_AUTO_TEST_CASE(a_version_that_continues_another_is_not_opened_by_its_own_number) {
+  const Left store;
+  auto version = store.newest();
+  version.retained = {{1, 0, 0, false}, {2, 0, 0, true}};
+  store.put(version);
+  BOOST_TEST((code_of([&] { (void)keys(store.path(), 2); }) == Errc::not_found));
+  BOOST_TEST(keys(store.path(), 1) == "");
+  version.retained[1].continues = false;
+  store.put(version);
+  BOOST_TEST(keys(store.path(), 2) == "k0 k1 ");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -262,6 +262,31 @@ BOOST_AUTO_TEST_CASE(what_a_damaged_block_had_deleted_is_not_lost_and_counted_on
   BOOST_TEST(lost({1, 2, 3}, "k3 ") == 0u);
 }
 
+BOOST_AUTO_TEST_CASE(deletes_of_documents_that_no_block_had_any_more_make_no_loss_smaller_than_none) {
+  const FreshFolder folder;
+  const auto path = folder.path("left");
+  {
+    auto c = Collection<MMapPolicy>::create(folder.path("live"), tiny_schema());
+    c.insert({document(0), document(1), document(2)});
+    c.flush();
+    c.erase("k1");
+    c.optimize();  // k1 is in no block now
+    c.erase({"k0", "k2"});
+    copy_store(folder.path("live"), path);
+  }
+  const auto manifests = names_with(path, "MANIFEST");
+  const auto newest =
+      detail::read_manifest<FileReadPolicy>(FileReadPolicy::open_store(path, {}, OpenMode::read_only), *detail::parse_manifest_name(manifests.back())).version;
+  for (std::size_t i = 0; i + 1 < manifests.size(); ++i) fs::remove(path / manifests[i]);
+  auto log = detail::encode_wal_header({newest.log.id, newest.store_id, newest.log.number, newest.last_sequence + 1});
+  detail::append_wal_record(log, newest.log.id, log.size(), newest.last_sequence + 1, detail::wal_header_size, batch({}, {1, 2, 3}));
+  put_file(path / detail::log_name(newest.log.number), text_of(log));
+  fs::remove(path / newest.segments.front().blocks.front().file.name);
+  const auto report = repair(path);
+  BOOST_TEST(report.possible, text(report));
+  BOOST_TEST(report.documents_lost == 0u, text(report));
+}
+
 BOOST_AUTO_TEST_CASE(a_document_that_is_deleted_a_second_time_by_the_log_is_counted_once_by_a_repair) {
   const Left store;
   store.put_log(store.log(), store.header(), {batch({{4, 3}}, {2, 1}), batch({}, {1, 2})});
