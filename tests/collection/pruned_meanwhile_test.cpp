@@ -4,6 +4,8 @@
 #include "support/error_code.hpp"
 #include "support/leave_child.hpp"
 #include "support/policies.hpp"
+#include "support/raw_manifest.hpp"
+#include "support/store_files.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -140,6 +142,115 @@ BOOST_AUTO_TEST_CASE(damage_is_a_problem_also_while_versions_go) {
   BOOST_TEST_REQUIRE(report.problems.size() == 1u);
   BOOST_TEST((report.problems[0].code == Errc::corruption));
   BOOST_TEST(report.problems[0].path.parent_path() == folder.path() / merged);
+}
+
+BOOST_AUTO_TEST_CASE(a_problem_of_no_file_of_ours_stays_while_versions_go) {
+  const FreshFolder folder;
+  {
+    auto c = Collection<MMapPolicy>::create(folder.path(), numbered_schema());
+    for (int i = 0; i < 2; ++i) c.insert(numbered(i)), c.flush();
+  }
+  // The run that leads to k1 is named no more.
+  const auto store = MMapPolicy::open_store(folder.path(), {}, OpenMode::read_only);
+  auto version = detail::read_manifest<MMapPolicy>(store, *detail::store_numbers<MMapPolicy>(store).newest()).version;
+  version.id_runs.pop_back();
+  put_file(folder.path() / detail::manifest_name(version.number), std::string(detail::as_text(raw_manifest(version))));
+  const auto reader = Reader::open(folder.path());
+  auto c = Collection<MMapPolicy>::open(folder.path());
+  meanwhile = {"wal-", [&] { go_on(c); }};
+  const auto report = reader.verify();
+  BOOST_TEST(!meanwhile.happens);
+  BOOST_TEST_REQUIRE(report.problems.size() == 1u);
+  BOOST_TEST(report.problems[0].path == folder.path());
+  BOOST_TEST(report.problems[0].what.find("'k1'") != std::string::npos, report.problems[0].what);
+}
+
+BOOST_AUTO_TEST_CASE(problems_stay_where_nobody_can_say_what_the_newest_version_names) {
+  const FreshFolder folder;
+  auto c = two_versions(folder.path());
+  const auto reader = Reader::open(folder.path());
+  // The writer goes on, and a version that it keeps loses its manifest.
+  meanwhile = {"seg-000001", [&] {
+                 go_on(c);
+                 std::filesystem::remove(folder.path() / detail::manifest_name(c.versions().front().number));
+               }};
+  const auto report = reader.verify();
+  BOOST_TEST(!meanwhile.happens);
+  BOOST_TEST(!report.ok());
+}
+
+BOOST_AUTO_TEST_CASE(what_goes_while_a_report_is_cleared_of_what_went_is_no_problem_either) {
+  const FreshFolder folder;
+  auto c = two_versions(folder.path());
+  const auto reader = Reader::open(folder.path());
+  int times = 0;
+  const auto prune = [&] {
+    c.insert(numbered(100 + ++times)), c.flush();
+    c.insert(numbered(200 + times)), c.flush();
+  };
+  meanwhile = {"seg-000001", [&] {
+                 go_on(c);
+                 // The manifest that the next look finds first.
+                 meanwhile = {detail::manifest_name(c.versions().front().number), prune};
+               }};
+  const auto report = reader.verify();
+  BOOST_TEST(times == 1);
+  BOOST_TEST(!meanwhile.happens);
+  BOOST_TEST(report.ok(), (report.ok() ? "" : report.problems[0].what));
+}
+
+BOOST_AUTO_TEST_CASE(a_log_that_a_writer_began_while_the_one_before_was_looked_at_is_no_problem) {
+  const FreshFolder folder;
+  auto c = two_versions(folder.path());
+  const auto reader = Reader::open(folder.path());
+  meanwhile = {"wal-", [&] {
+                 c.insert(numbered(7));
+                 c.flush();
+                 c.insert(numbered(8));
+               }};
+  const auto report = reader.verify();
+  BOOST_TEST(!meanwhile.happens);
+  BOOST_TEST(report.ok(), (report.ok() ? "" : report.problems[0].what));
+}
+
+BOOST_AUTO_TEST_CASE(a_collection_that_is_removed_while_it_is_opened_or_verified_is_an_error) {
+  for (const bool verifies : {false, true}) {
+    const FreshFolder folder;
+    auto c = two_versions(folder.path());
+    c.close();
+    const auto reader = Reader::open(folder.path());
+    meanwhile = {"idmap-", [&] {
+                   for (const auto& entry : std::filesystem::directory_iterator(folder.path())) std::filesystem::remove_all(entry.path());
+                 }};
+    if (verifies)
+      BOOST_TEST(!reader.verify().ok());
+    else
+      BOOST_TEST((code_of([&] { (void)Reader::open(folder.path()); }) == Errc::corruption));
+    BOOST_TEST(!meanwhile.happens);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_newest_manifest_that_comes_and_goes_is_not_waited_for) {
+  const FreshFolder folder;
+  auto c = two_versions(folder.path());
+  c.close();
+  const auto fifth = folder.path() / detail::manifest_name(5);
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+    if (entry.path().filename().string().starts_with("idmap-")) std::filesystem::remove(entry.path());
+  int times = 0;
+  // It is there whenever a missing file of the fourth version asks for an excuse.
+  const std::function<void()> comes = [&] {
+    if (++times > 10) return;
+    put_file(fifth, "");
+    meanwhile = {"list", [&] {
+                   std::filesystem::remove(fifth);
+                   meanwhile = {"idmap-", comes};
+                 }};
+  };
+  meanwhile = {"idmap-", comes};
+  BOOST_TEST((code_of([&] { (void)Reader::open(folder.path()); }) == Errc::corruption));
+  BOOST_TEST(times == 2);
+  meanwhile = {};
 }
 
 BOOST_AUTO_TEST_CASE(what_is_created_while_it_is_opened_is_not_damaged) {
