@@ -281,8 +281,8 @@ BOOST_AUTO_TEST_CASE(a_scan_is_an_input_range_in_doc_id_order_with_projection_an
   auto at = scan.begin();
   BOOST_TEST(at->key() == "k0");
   at++;
-  BOOST_TEST(scan.begin()->key() == "k1");  // an input range begins where it is
-  BOOST_TEST((++at == scan.end()));
+  BOOST_TEST(scan.begin()->key() == "k1");                       // an input range begins where it is
+  for (int i = 0; i < 2; ++i) BOOST_TEST((++at == scan.end()));  // and there it stays
 }
 
 BOOST_AUTO_TEST_CASE(a_snapshot_keeps_showing_its_moment_through_flushes_and_after_close) {

@@ -83,7 +83,7 @@ class Background {
   }
   void keep(Errc code, const char* what) noexcept {
     const std::lock_guard guard(mutex_);
-    if (stopping_ || (code != Errc::none && code == code_ && !error_.empty())) return;
+    if (stopping_ || (code != Errc::none && code == code_)) return;
     code_ = code;
     try {
       error_ = what;

@@ -94,7 +94,7 @@ class ScanResult {
  private:
   void advance() {
     started_ = true;
-    ended_ = ended_ || source_ == nullptr || !source_->next(document_);
+    ended_ = source_ == nullptr || !source_->next(document_);
     if (ended_) source_.reset();
   }
 
