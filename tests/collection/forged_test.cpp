@@ -1,6 +1,7 @@
 // Files that verify by themselves and contradict each other: what no flipped bit makes, but a bug, a tool or a mixed up backup can.
 #include <quiver/collection/collection.hpp>
 
+#include <quiver/collection/dump.hpp>
 #include <quiver/collection/repair.hpp>
 #include <quiver/collection/verify_path.hpp>
 
@@ -358,6 +359,26 @@ BOOST_AUTO_TEST_CASE(a_version_that_continues_another_is_not_opened_by_its_own_n
   version.retained[1].continues = false;
   store.put(version);
   BOOST_TEST(keys(store.path(), 2) == "k0 k1 ");
+}
+
+BOOST_AUTO_TEST_CASE(more_deletes_than_the_manifest_counts_are_found_by_a_dump_and_by_verify) {
+  const Left store;
+  auto version = store.newest();
+  {
+    auto folder = MMapPolicy::open_store(store.path(), {}, OpenMode::read_write);
+    auto draft = folder.create("deletes-000009");
+    // k1 and k2; the manifest counts one.
+    version.deletes.file = {"deletes-000009", detail::write_deletes(draft, detail::DeleteSet().with(std::vector<DocId>{{2}, {3}}))};
+    folder.publish(std::span(&draft, 1));
+  }
+  version.next_deletes = 10;
+  store.put(version);
+  store.put_log(store.log(), store.header(), {});
+  const auto reader = Collection<FileReadPolicy>::open(store.path(), {.mode = OpenMode::read_only});
+  const auto error = error_of([&] { reader.dump(store.other("dump")); });
+  BOOST_TEST((error && error->code() == Errc::corruption && error->path() == store.path()), (error ? error->what() : "dumped"));
+  BOOST_TEST(!fs::exists(store.other("dump")));
+  BOOST_TEST(!verify(store.path()).ok());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
