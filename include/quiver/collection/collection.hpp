@@ -26,6 +26,7 @@ namespace quiver {
 ///
 /// Durability: a batch is in the write-ahead log before it is visible. With Durability::sync, the default, it survives a crash and a power cut once the call
 /// returned; with buffered the death of the process; what flush() or close() returned from survives both. What survives is a prefix of the batches, each whole.
+/// A batch that changes nothing has the batches before it survive as much as it asks for.
 template <StoragePolicy P>
 class Collection {
  public:

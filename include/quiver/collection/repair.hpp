@@ -171,8 +171,9 @@ template <FileSystem FS>
 /// as a new version. An older version takes its place where its logs lead to the same documents with less lost. Where nothing is wrong nothing is changed.
 ///
 /// Nothing is deleted: what the new version does not name gets a second name in the folder damaged-<number of the new version>, for whoever can make more of
-/// it. possible = false: no manifest can be read, or deleted documents would come back, or a newer quiver wrote it. The new manifest is published last; a crash
-/// before leaves the collection as it was.
+/// it. possible = false: no manifest can be read, or the file that says what is deleted is lost and nothing makes up for it, or a newer quiver wrote it.
+/// Batches of the log that are lost are counted: what they deleted comes back. The new manifest is published last; a crash before leaves the collection as it
+/// was.
 ///
 /// not_found: there is no such folder. locked (dry_run = false): a writer has it open; with dry_run no lock is taken, and beside a writer the report may be of
 /// a state that is over. no_space, io_error, read_only: nothing was changed. One thread. Reads everything: O(bytes), memory as an open takes and 16 bytes per

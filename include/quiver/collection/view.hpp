@@ -145,7 +145,7 @@ class View : public std::enable_shared_from_this<View<P>> {
   [[nodiscard]] Memtable::Mark mark() const noexcept { return {rows_.memtable_rows(), rows_.memtable_bytes()}; }
   [[nodiscard]] Scope scope() const { return std::as_const(*version_->store).read_scope(); }
 
-  /// The ordinal of a key's document. O(runs x log n); a hit in a run is verified against the key column. The newest row of a key decides: where it is
+  /// The ordinal of a key's document. O(runs); a hit in a run is verified against the key column. The newest row of a key decides: where it is
   /// deleted, so are all before it.
   [[nodiscard]] std::optional<std::uint64_t> find(Scope& scope, std::string_view key, std::uint64_t print) const {
     if (rows_.memtable_rows() != 0) {
