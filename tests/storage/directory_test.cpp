@@ -372,6 +372,11 @@ BOOST_AUTO_TEST_CASE(where_locks_and_syncs_cannot_be_trusted_only_reading_is_all
   BOOST_TEST((code_of([] { static_cast<void>(Directory<Remote>::create("/two")); }) == Errc::unsupported));
   BOOST_TEST((code_of([] { static_cast<void>(Directory<Remote>::open("/one", OpenMode::read_write)); }) == Errc::unsupported));
   BOOST_TEST((code_of([] { static_cast<void>(Directory<Remote>::open("/one", OpenMode::read_only)); }) == Errc::none));
+  // Who knows better says so, as the README of storage shows.
+  struct Trusted : Remote {
+    static IoResult remote_kind(const Folder&, std::string&) { return {}; }
+  };
+  BOOST_TEST((code_of([] { static_cast<void>(Directory<Trusted>::open("/one", OpenMode::read_write)); }) == Errc::none));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
