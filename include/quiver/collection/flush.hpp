@@ -36,10 +36,17 @@ namespace quiver::detail {
   return kept;
 }
 
+/// The bytes of a manifest of the collection at `path`. corruption: of what the files hold no version can be made; options were checked when they were given.
+[[nodiscard]] inline Bytes manifest_bytes(const Version& version, const std::filesystem::path& path) {
+  if (const auto fault = find_fault(version); !fault.empty())
+    fail(Errc::corruption, path, "what the files hold makes no version, so nothing was published: " + fault + "; verify() tells more");
+  return encode_version(version);
+}
+
 /// Publishes a manifest: durable, then visible.
 template <WritableStoragePolicy P>
 std::uint64_t publish_manifest(typename P::Store& store, const Version& version) {
-  const auto bytes = encode_version(version);
+  const auto bytes = manifest_bytes(version, store.path());
   auto draft = store.create(manifest_name(version.number));
   draft.append(bytes);
   store.publish(std::move(draft));

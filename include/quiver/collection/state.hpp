@@ -323,7 +323,7 @@ class CollectionState {
       auto log = std::make_unique<LogWriter<P>>(*store_, manifest.store_id, manifest.log.number + 1, manifest.last_sequence + 1);
       auto next = continued(manifest, log->ref());
       numbers_.give(next);
-      const auto bytes = encode_version(next);
+      const auto bytes = manifest_bytes(next, store_->path());
       auto draft = store_->create(manifest_name(next.number));
       draft.append(bytes);
       auto view = tip_->with(open_version<P>(store_, std::move(next), bytes.size(), before.get()));
@@ -418,7 +418,7 @@ class CollectionState {
   template <class Drafts, class MakeView>
   void commit(Version next, Drafts& drafts, const OpenVersion<P>& before, const DeleteSet& deletes, MakeView&& make_view,
               const OpenVersion<P>* other = nullptr) {
-    const auto bytes = encode_version(next);
+    const auto bytes = manifest_bytes(next, store_->path());
     auto manifest = store_->create(manifest_name(next.number));
     manifest.append(bytes);
     if (!drafts.empty()) store_->publish(std::span(drafts));
