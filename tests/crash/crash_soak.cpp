@@ -1,6 +1,7 @@
 // The long run of the crash harness: more scripts than a test has time for, in several processes, to be continued where the last run stopped.
 
 #include "crash/killers.hpp"
+#include "crash/two_writers.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -42,17 +43,35 @@ std::ostream& operator<<(std::ostream& out, const Progress& p) {
              << " of them after a second crash, " << p.injections << " failed calls";
 }
 
-void report(const Tally& tally, const std::string& script, std::uint64_t seed, const std::filesystem::path& folder) {
+void report_disk(const Tally& tally, const std::filesystem::path& image) {
   std::cout << "VIOLATION: " << tally.first << '\n';
+  std::filesystem::create_directories(image.parent_path());
   if (tally.image) {
-    const auto image = folder / ("crash-" + script + "-" + std::to_string(seed));
     write_tree(*tally.image, image);
     std::cout << "  the disk: " << image.string() << '\n';
   }
+  if (tally.calls.empty()) return;
+  std::ofstream calls(image.string() + ".calls");
+  for (std::size_t i = 0; i < tally.calls.size(); ++i) calls << i + 1 << ' ' << tally.calls[i] << '\n';
+  std::cout << "  all operations: " << image.string() << ".calls" << std::endl;
+}
+
+void report(const Tally& tally, const std::string& script, std::uint64_t seed, const std::filesystem::path& folder) {
+  report_disk(tally, folder / ("crash-" + script + "-" + std::to_string(seed)));
   std::cout << "  shortest script: " << shrink(script, seed, {}) << std::endl;
 }
 
-/// One process: its scripts of the endless row, until the time is up. Of each 16th script every call is failed as well.
+/// Runs of two writers, which no script says.
+Tally run_threads(std::uint64_t runs, std::uint64_t seed, const std::filesystem::path& folder) {
+  Tally all;
+  for (std::uint64_t run = 0; run < runs && all.violations == 0; ++run) {
+    all += explore_threads(seed + run, {.stop_at_first = true});
+    if (all.violations != 0) report_disk(all, folder / ("crash-threads-" + std::to_string(seed + run)));
+  }
+  return all;
+}
+
+/// One process: its scripts of the endless row, until the time is up. Of each 16th script every call is failed as well, and after it two threads write.
 int run_part(std::uint64_t part, std::uint64_t parts, double seconds, const std::filesystem::path& folder) {
   const auto file = folder / ("progress-" + std::to_string(part) + "-of-" + std::to_string(parts));
   Progress progress;
@@ -67,6 +86,11 @@ int run_part(std::uint64_t part, std::uint64_t parts, double seconds, const std:
     if (tally.violations != 0) {
       report(tally, script, number, folder);
       return 1;
+    }
+    if (progress.next % 16 == 0) {
+      const auto threads = run_threads(1, number, folder);
+      if (threads.violations != 0) return 1;
+      tally += threads;
     }
     progress.add(tally);
     ++progress.next;
@@ -108,6 +132,14 @@ int run_script(const std::string& script, std::uint64_t seed, bool faults, const
   progress.add(tally);
   std::cout << progress << ", " << tally.violations << " violations" << std::endl;
   if (tally.violations != 0) report(tally, script, seed, folder);
+  return tally.violations == 0 ? 0 : 1;
+}
+
+int run_writers(std::uint64_t runs, std::uint64_t seed, const std::filesystem::path& folder) {
+  const auto tally = run_threads(runs, seed, folder);
+  Progress progress;
+  progress.add(tally);
+  std::cout << progress << ", " << tally.violations << " violations" << std::endl;
   return tally.violations == 0 ? 0 : 1;
 }
 
@@ -166,7 +198,7 @@ int main(int argc, char** argv) {
       "after\n"
       "another, each run going on where the last one stopped."};
   double seconds = 60;
-  std::uint64_t processes = 1, seed = 1;
+  std::uint64_t processes = 1, seed = 1, threads = 0;
   std::size_t k = 0;
   std::string script, mutant, fates;
   std::filesystem::path folder = "build/soak";
@@ -183,6 +215,7 @@ int main(int argc, char** argv) {
   auto* const point = app.add_option("--k", k, "only the crash after so many ops of it");
   app.add_option("--fates", fates, "of these ops, as a violation names them")->needs(point)->needs("--script");
   point->needs("--fates");
+  app.add_option("--threads", threads, "so many runs of two threads that write at once, the first with this seed")->excludes("--script");
   app.add_flag("--faults", faults, "fail every call of it too");
   app.add_option("--mutant", mutant, "this one thing is done wrongly");
   app.add_flag("--mutants", mutants, "do one thing after another wrongly; something must notice each");
@@ -194,6 +227,7 @@ int main(int argc, char** argv) {
       if (chosen == mutant_cases.end()) throw std::invalid_argument("there is no mutant '" + mutant + "'");
       RecordedMutants::choose(chosen->mutant);
     }
+    if (threads != 0) return run_writers(threads, seed, folder);
     if (*point) return run_state(script, seed, k, fates, folder);
     return script.empty() ? run_processes(processes, seconds, folder) : run_script(script, seed, faults, folder);
   } catch (const std::exception& e) {

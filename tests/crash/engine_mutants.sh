@@ -14,7 +14,7 @@ build() {
   $compiler -std=c++20 -O1 -w -I"$folder/include" -Itests -DQUIVER_SOURCE_DIR="\"$PWD\"" "$@" -o "$folder/$name" -lxxhash >"$folder/$name.log" 2>&1
 }
 
-# mutant <name> <header> <killer> <sed edit>; the killer is a script, or "tests/<room>/<file> <Boost.Test filter>"
+# mutant <name> <header> <killer> <sed edit>; the killer is a script, or "threads <runs>" of two writers, or "tests/<room>/<file> <Boost.Test filter>"
 mutant() {
   local name=$1 header=include/quiver/$2 killer=$3 edit=$4 start=$SECONDS verdict
   local -a sources=(tests/crash/crash_soak.cpp)
@@ -34,7 +34,9 @@ mutant() {
       *) verdict="FAILED: $folder/$name.log" ;;
     esac
   else
-    timeout 300 "$folder/$name" --script "$killer" --folder "$folder" >"$folder/$name.log" 2>&1
+    local -a what=(--script "$killer")
+    [[ $killer == threads* ]] && what=(--threads "${killer#* }")
+    timeout 300 "$folder/$name" "${what[@]}" --folder "$folder" >"$folder/$name.log" 2>&1
     case $? in
       1) verdict="killed by $killer: $(sed -n '/^VIOLATION/{n;s/^ *//;p;q}' "$folder/$name.log" | cut -c1-140)" ;;
       0) verdict=SURVIVED ;;
@@ -55,6 +57,10 @@ mutant garbage_takes_the_log collection/garbage.hpp sbs 's/logs{newest\.log\.num
 mutant manifest_is_said_too_early collection/state.hpp sf 's/^    next\.log = log->ref();$/&\n    log->mark();/'
 mutant zeros_over_what_was_appended storage/directory_log.hpp sss 's/for (auto at = size_ + bytes; at/for (auto at = size_ - 40; at/'
 mutant mark_vouches_for_what_came_later collection/log.hpp 'tests/collection/concurrent_writes_test.cpp *' 's/^    durable_ = upto;$/    durable_ = written_.load();/'
+mutant sync_covers_what_came_meanwhile collection/commit.hpp 'threads 100' '/^      const auto upto = last_;$/d; s/^        durable_ = upto;$/        durable_ = last_;/'
+mutant group_acknowledged_when_its_sync_begins collection/commit.hpp 'threads 100' 's/^      lock\.unlock();$/      durable_ = upto, advance(), changed_.notify_all();\n&/'
+mutant a_record_for_each_half_of_a_batch collection/log.hpp 'threads 100' \
+  's/^  void append(ByteSpan payload, Durability durability) {$/&\n    if (const auto deletes = load<std::uint32_t>(payload.data() + 4); deletes != 0 \&\& load<std::uint32_t>(payload.data()) != 0) {\n      Bytes puts(payload.begin(), payload.end() - deletes * 8), rest(payload.begin(), payload.begin() + 8);\n      store(puts.data() + 4, std::uint32_t{0}), store(rest.data(), std::uint32_t{0});\n      rest.insert(rest.end(), payload.end() - deletes * 8, payload.end());\n      return append(puts, durability), append(rest, durability);\n    }/'
 mutant synced_is_said_too_early collection/log.hpp bb 's/sequence_ + 1, durable_, payload)/sequence_ + 1, written_ + before, payload)/'
 mutant payload_checksum_not_checked wal/format.hpp S '/wal_checksum(id, begin, payload), load/d'
 mutant torn_tail_is_damage wal/format.hpp bb '/cannot be evidence/d'

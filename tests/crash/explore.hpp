@@ -2,6 +2,7 @@
 #pragma once
 
 #include "crash/oracle.hpp"
+#include "crash/script.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -17,10 +18,11 @@ struct Tally {
   std::uint64_t scripts = 0, points = 0, states = 0, distinct = 0, doubled = 0, violations = 0;
   std::string first;
   InodePtr image;  // the disk of the first violation
+  Strings calls;   // of a run that cannot be repeated, if there was a violation
 
   Tally& operator+=(const Tally& other) {
     scripts += other.scripts, points += other.points, states += other.states, distinct += other.distinct, doubled += other.doubled;
-    if (violations == 0) first = other.first, image = other.image;
+    if (violations == 0) first = other.first, image = other.image, calls = other.calls;
     violations += other.violations;
     return *this;
   }
@@ -35,13 +37,11 @@ struct ExploreOptions {
   std::function<void(const InodePtr& disk, const std::string& digest)> look = {};  // at each distinct disk of a first crash that holds a collection
 };
 
-[[nodiscard]] inline std::string name_of(const std::string& script, std::uint64_t seed) { return "--script " + script + " --seed " + std::to_string(seed); }
-
 /// Explores one run. Only distinct disks are opened; a disk counts again where something else is legal on it.
 class Explorer {
  public:
-  Explorer(const ScriptRun& run, const ExploreOptions& options)
-      : run_(run), options_(options), random_(detail::checksum(detail::as_bytes(run.script()), run.seed())) {}
+  Explorer(const History& run, const ExploreOptions& options)
+      : run_(run), options_(options), random_(detail::checksum(detail::as_bytes(run.name()), run.seed())) {}
 
   [[nodiscard]] Tally explore() {
     tally_.scripts = 1;
@@ -69,29 +69,29 @@ class Explorer {
 
  private:
   [[nodiscard]] bool stopped() const noexcept { return options_.stop_at_first && tally_.violations != 0; }
-  [[nodiscard]] bool is_new(const Inode& disk, ScriptRun::Window window) {
+  [[nodiscard]] bool is_new(const Inode& disk, History::Window window) {
     const auto sum = hash_tree(disk, static_cast<std::uint64_t>(window.least) * 1000003 + static_cast<std::uint64_t>(window.most));
     if (!seen_.insert(sum).second) return false;
     ++tally_.distinct;
     return true;
   }
   template <class Where>
-  Verdict check(const InodePtr& disk, ScriptRun::Window window, Where&& where) {
+  Verdict check(const InodePtr& disk, History::Window window, Where&& where) {
     auto verdict = Oracle(run_, window).check(disk);
     if (!verdict.fault.empty() && tally_.violations++ == 0) {
-      tally_.first = name_of(run_.script(), run_.seed()) + where() + "\n  " + verdict.fault;
+      tally_.first = run_.name() + where() + "\n  " + verdict.fault;
       tally_.image = disk;
     }
     return verdict;
   }
-  void crash_again(const InodePtr& disk, const Verdict& first, ScriptRun::Window window) {
+  void crash_again(const InodePtr& disk, const Verdict& first, History::Window window) {
     const auto& log = first.recovery;
     const auto durable = durable_at(log);
     // Torn writes are most of the disks: a recovery in four has them.
     const Budget budget{64, 8, 8, ++recoveries_ % 4 == 0};
     for (std::size_t k = 0; k <= log.size() && !stopped(); ++k) {
       // Once the open returned, what it served must stay.
-      const ScriptRun::Window now{k == log.size() ? first.found : window.least, window.most};
+      const History::Window now{k == log.size() ? first.found : window.least, window.most};
       (void)for_each_crash(log, durable, k, budget, random_, [&](const Fates& fates) {
         ++tally_.states;
         const auto again = disk_after(disk, log, fates);
@@ -103,7 +103,7 @@ class Explorer {
     }
   }
 
-  const ScriptRun& run_;
+  const History& run_;
   ExploreOptions options_;
   std::mt19937_64 random_;
   std::unordered_set<std::uint64_t> seen_;

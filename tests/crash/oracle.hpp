@@ -1,7 +1,7 @@
 // Whether a disk that a crash left is one that quiver promised to live with.
 #pragma once
 
-#include "crash/script.hpp"
+#include "crash/history.hpp"
 #include "support/crash_states.hpp"
 #include "support/stray_files.hpp"
 
@@ -18,11 +18,11 @@ struct Verdict {
   std::vector<Op> recovery;  // what the open that may write did to the disk
 };
 
-/// Opens the disk as a reader and as a writer, twice, compares all that is there with the script's states, verifies every file, writes on, cuts the power again
-/// so that only what is certain stays, and looks whether that write is there.
+/// Opens the disk as a reader and as a writer, twice, compares all that is there with the history's states, verifies every file, writes on, cuts the power
+/// again so that only what is certain stays, and looks whether that write is there.
 class Oracle {
  public:
-  Oracle(const ScriptRun& run, ScriptRun::Window window) : run_(run), window_(window) {}
+  Oracle(const History& run, History::Window window) : run_(run), window_(window) {}
 
   [[nodiscard]] Verdict check(const InodePtr& disk) {
     verdict_ = {};
@@ -103,8 +103,8 @@ class Oracle {
     if (verdict_.fault.empty()) verdict_.fault = stage_ + ": " + what;
   }
 
-  const ScriptRun& run_;
-  ScriptRun::Window window_;
+  const History& run_;
+  History::Window window_;
   std::string stage_;
   Verdict verdict_;
 };

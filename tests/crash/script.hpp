@@ -1,7 +1,7 @@
 // Runs a script of API calls on the recorded disk and notes, along the log, what a crash there must not lose and may not invent.
 #pragma once
 
-#include "crash/model.hpp"
+#include "crash/history.hpp"
 
 #include <algorithm>
 #include <map>
@@ -14,25 +14,17 @@
 
 namespace quiver::test {
 
-inline const std::filesystem::path crash_path = "/store";
-
 /// b: a batch, buffered. s: a batch, synced. S: the same with a long text. n: a batch that nothing saves. u: an upsert, synced, of keys that are there and that
 /// are not. d: documents are erased, synced. p: some fields of one are updated, buffered. f: flush. o: optimize. v: back to the oldest version that is
 /// retained. x: close and open again. k: the process is killed and a new one opens. r: a reader opens beside the writer.
 inline constexpr std::string_view crash_letters = "bsSnudpfovxkr";
 
-/// A script, run once. `states[j]` is what must be there if batch j is the last that survived; -1 stands for a collection that does not exist yet.
-class ScriptRun {
+/// A script, run once.
+class ScriptRun : public History {
  public:
-  struct Window {
-    long least = -1;  // the last batch that was acknowledged as durable
-    long most = -1;   // the last batch whose call had begun
-  };
-
   /// With a fault: what the failed call throws must be a typed error, and everything else goes on being there; then the process is killed, the fault is gone,
   /// and the script goes on in a new one. A fault that stays until then is the same as a kill in the middle of the call.
-  ScriptRun(std::string script, std::uint64_t seed, const Fault& fault = {})
-      : script_(std::move(script)), seed_(seed), rows_(seed), states_{State{}}, digests_{digest_of(State{})} {
+  ScriptRun(std::string script, std::uint64_t seed, const Fault& fault = {}) : History(name_of(script, seed), seed), script_(std::move(script)), rows_(seed) {
     RecordingFileSystem::mount(empty_disk());
     RecordedFaults::plan(fault);
     mark();
@@ -53,22 +45,9 @@ class ScriptRun {
     RecordedFaults::clear();
   }
 
-  [[nodiscard]] const std::string& script() const noexcept { return script_; }
-  [[nodiscard]] std::uint64_t seed() const noexcept { return seed_; }
-  [[nodiscard]] const std::vector<Op>& log() const noexcept { return log_; }
-  [[nodiscard]] const std::vector<State>& states() const noexcept { return states_; }
   /// Whether the planned fault struck, and how long the log was when a call failed by it.
   [[nodiscard]] bool fault_fired() const noexcept { return fault_fired_; }
   [[nodiscard]] std::size_t failed_at() const noexcept { return std::min(failed_at_, log_.size()); }
-  [[nodiscard]] const std::string& digest(long batch) const { return digests_[static_cast<std::size_t>(batch)]; }
-
-  /// What is legal if the machine stops when the log has `position` ops.
-  [[nodiscard]] Window window(std::size_t position) const {
-    Window out;
-    for (const auto& [at, window] : marks_)
-      if (at <= position) out = window;
-    return out;
-  }
 
  private:
   void mark() { marks_.emplace_back(RecordingFileSystem::log_size(), window_); }
@@ -181,8 +160,7 @@ class ScriptRun {
   /// A batch that leads to `after`.
   template <class Call>
   void write(State after, Durability durability, Call&& call) {
-    states_.push_back(std::move(after));
-    digests_.push_back(digest_of(states_.back()));
+    lead_to(std::move(after));
     ++window_.most;
     mark();
     call();
@@ -228,16 +206,11 @@ class ScriptRun {
 
   static constexpr std::size_t nowhere = ~std::size_t{0};
   std::string script_;
-  std::uint64_t seed_;
   RowSource rows_;
-  std::vector<State> states_;
-  std::vector<std::string> digests_;
   Window window_;
-  long survives_kill_ = -1;  // the last batch that the system has
-  std::vector<std::pair<std::size_t, Window>> marks_;
+  long survives_kill_ = -1;                  // the last batch that the system has
   std::map<std::uint64_t, State> versions_;  // that were seen to be there
   std::unique_ptr<RecordedCollection> collection_;
-  std::vector<Op> log_;
   std::size_t failed_at_ = nowhere;
   bool fault_fired_ = false;
 };

@@ -1,13 +1,13 @@
 // Whether the recorded disk sees all that the system sees: the same writes, once on it and once on real files under strace, must be the same row of calls.
 
 #include "crash/story.hpp"
+#include "support/calls_of.hpp"
 #include "support/temp_folder.hpp"
 
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <set>
-#include <unordered_map>
 
 #include <sys/wait.h>
 
@@ -32,45 +32,7 @@ void tell_story(const std::filesystem::path& path) {
 Strings recorded_calls() {
   RecordingFileSystem::reset();
   tell_story<Collection<BasicMMapPolicy<RecordingFileSystem>>>("/store");
-  std::unordered_map<std::uint64_t, std::string> paths{{root_inode, ""}};
-  Strings calls;
-  for (const auto& op : RecordingFileSystem::log()) {
-    const auto named = op.changes_names() ? paths.at(op.folder) + "/" + op.name : paths.at(op.inode);
-    const auto range = [&](std::uint64_t length) { return " from " + std::to_string(op.offset) + ", " + std::to_string(length) + " bytes"; };
-    using enum Op::Action;
-    switch (op.action) {
-      case create:
-        calls.push_back("create " + named);
-        break;
-      case make_folder:
-        calls.push_back("make folder " + named);
-        break;
-      case write:
-        calls.push_back("write " + named + range(op.bytes.size()));
-        break;
-      case allocate:
-        calls.push_back("allocate " + named + range(op.length));
-        break;
-      case rename:
-      case link:
-        calls.push_back((op.action == link ? "link " : "rename ") + paths.at(op.folder) + "/" + op.from + " to " + named);
-        break;
-      case remove:
-        calls.push_back("remove " + named);
-        break;
-      case remove_folder:
-        calls.push_back("remove folder " + named);
-        break;
-      case sync_file:
-        calls.push_back("fdatasync " + named);
-        break;
-      case sync_folder:
-        calls.push_back("fsync " + named);
-        break;
-    }
-    if (op.changes_names() && op.action != remove && op.action != remove_folder) paths[op.inode] = named;
-  }
-  return calls;
+  return calls_of(RecordingFileSystem::log());
 }
 
 /// One line of strace -f -y -s 0: PID NAME(ARGUMENT, ...) = RESULT
