@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <array>
 #include <chrono>
 #include <fstream>
 #include <iomanip>
@@ -21,26 +22,57 @@ namespace {
 
 /// What one process has done so far, in all its runs.
 struct Progress {
+  /// Of the scripts that hold a letter.
+  struct Seen {
+    std::uint64_t distinct = 0, doubled = 0;
+  };
   std::uint64_t next = 0, scripts = 0, points = 0, states = 0, distinct = 0, doubled = 0, injections = 0;
+  std::array<Seen, crash_letters.size()> letters{};
 
-  void add(const Tally& tally) {
+  void add(const Tally& tally, const std::string& script) {
     scripts += tally.scripts, points += tally.points, states += tally.states, distinct += tally.distinct, doubled += tally.doubled;
+    for (std::size_t i = 0; i < letters.size(); ++i)
+      if (script.find(crash_letters[i]) != std::string::npos) letters[i].distinct += tally.distinct, letters[i].doubled += tally.doubled;
   }
-  Progress& operator+=(const Progress& o) {
-    next += o.next, scripts += o.scripts, points += o.points, states += o.states, distinct += o.distinct, doubled += o.doubled, injections += o.injections;
+  template <class Visit>
+  void each_number(Visit&& visit) {
+    for (auto* number : {&next, &scripts, &points, &states, &distinct, &doubled, &injections}) visit(*number);
+    for (auto& letter : letters) visit(letter.distinct), visit(letter.doubled);
+  }
+  Progress& operator+=(Progress other) {
+    std::vector<std::uint64_t> theirs;
+    other.each_number([&](std::uint64_t number) { theirs.push_back(number); });
+    each_number([&, at = theirs.begin()](std::uint64_t& number) mutable { number += *at++; });
     return *this;
   }
-  void load(const std::filesystem::path& file) { std::ifstream(file) >> next >> scripts >> points >> states >> distinct >> doubled >> injections; }
-  void save(const std::filesystem::path& file) const {
+  void load(const std::filesystem::path& file) {
+    std::ifstream in(file);
+    each_number([&](std::uint64_t& number) { in >> number; });
+  }
+  void save(const std::filesystem::path& file) {
     const auto draft = file.string() + ".tmp";
-    std::ofstream(draft) << next << ' ' << scripts << ' ' << points << ' ' << states << ' ' << distinct << ' ' << doubled << ' ' << injections << '\n';
+    std::ofstream out(draft);
+    each_number([&](std::uint64_t number) { out << number << ' '; });
+    out.close();
     std::filesystem::rename(draft, file);
   }
 };
 
+double percent(std::uint64_t part, std::uint64_t of) { return of == 0 ? 0 : 100 * static_cast<double>(part) / static_cast<double>(of); }
+
 std::ostream& operator<<(std::ostream& out, const Progress& p) {
   return out << p.scripts << " scripts, " << p.points << " crash points, " << p.states << " states, " << p.distinct << " distinct, " << p.doubled
              << " of them after a second crash, " << p.injections << " failed calls";
+}
+
+/// What was seen of each kind of call: many states in all say nothing of one that few scripts hold.
+void print_letters(const Progress& p) {
+  std::cout << "distinct states of scripts that hold a letter, and how many of them come from a second crash:\n" << std::fixed << std::setprecision(1);
+  for (std::size_t i = 0; i < p.letters.size(); ++i)
+    std::cout << "  " << crash_letters[i] << "  " << std::left << std::setw(32) << crash_letter_names[i] << std::right << std::setw(12) << p.letters[i].distinct
+              << std::setw(7) << percent(p.letters[i].doubled, p.letters[i].distinct) << " %\n";
+  std::cout << "  " << std::left << std::setw(35) << "all" << std::right << std::setw(12) << p.distinct << std::setw(7) << percent(p.doubled, p.distinct)
+            << " %\n";
 }
 
 void report_disk(const Tally& tally, const std::filesystem::path& image) {
@@ -65,13 +97,14 @@ void report(const Tally& tally, const std::string& script, std::uint64_t seed, c
 Tally run_threads(std::uint64_t runs, std::uint64_t seed, const std::filesystem::path& folder) {
   Tally all;
   for (std::uint64_t run = 0; run < runs && all.violations == 0; ++run) {
-    all += explore_threads(seed + run, {.stop_at_first = true});
+    all += explore_threads(seed + run, {.budget = {64, 8, 8}, .double_every = 512, .stop_at_first = true});
     if (all.violations != 0) report_disk(all, folder / ("crash-threads-" + std::to_string(seed + run)));
   }
   return all;
 }
 
-/// One process: its scripts of the endless row, until the time is up. Of each 16th script every call is failed as well, and after it two threads write.
+/// One process: its scripts of the endless row, until the time is up. Of each 16th script every call is failed as well, of each 64th two threads write after
+/// it.
 int run_part(std::uint64_t part, std::uint64_t parts, double seconds, const std::filesystem::path& folder) {
   const auto file = folder / ("progress-" + std::to_string(part) + "-of-" + std::to_string(parts));
   Progress progress;
@@ -87,12 +120,12 @@ int run_part(std::uint64_t part, std::uint64_t parts, double seconds, const std:
       report(tally, script, number, folder);
       return 1;
     }
-    if (progress.next % 16 == 0) {
+    if (progress.next % 64 == 8) {
       const auto threads = run_threads(1, number, folder);
       if (threads.violations != 0) return 1;
-      tally += threads;
+      progress.add(threads, {});
     }
-    progress.add(tally);
+    progress.add(tally, script);
     ++progress.next;
     progress.save(file);
   }
@@ -119,6 +152,7 @@ int run_processes(std::uint64_t parts, double seconds, const std::filesystem::pa
     one.load(folder / ("progress-" + std::to_string(part) + "-of-" + std::to_string(parts)));
     all += one;
   }
+  print_letters(all);
   std::cout << "all runs so far: " << all << (good ? ", 0 violations" : "; VIOLATIONS, see above") << std::endl;
   return good ? 0 : 1;
 }
@@ -129,7 +163,7 @@ int run_script(const std::string& script, std::uint64_t seed, bool faults, const
   for (const int error : {EIO, ENOSPC})
     for (const bool for_ever : {false, true})
       if (faults) tally += explore_faults(script, seed, error, for_ever, progress.injections);
-  progress.add(tally);
+  progress.add(tally, script);
   std::cout << progress << ", " << tally.violations << " violations" << std::endl;
   if (tally.violations != 0) report(tally, script, seed, folder);
   return tally.violations == 0 ? 0 : 1;
@@ -138,7 +172,7 @@ int run_script(const std::string& script, std::uint64_t seed, bool faults, const
 int run_writers(std::uint64_t runs, std::uint64_t seed, const std::filesystem::path& folder) {
   const auto tally = run_threads(runs, seed, folder);
   Progress progress;
-  progress.add(tally);
+  progress.add(tally, {});
   std::cout << progress << ", " << tally.violations << " violations" << std::endl;
   return tally.violations == 0 ? 0 : 1;
 }

@@ -4,6 +4,7 @@
 #include "crash/history.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -18,6 +19,19 @@ namespace quiver::test {
 /// are not. d: documents are erased, synced. p: some fields of one are updated, buffered. f: flush. o: optimize. v: back to the oldest version that is
 /// retained. x: close and open again. k: the process is killed and a new one opens. r: a reader opens beside the writer.
 inline constexpr std::string_view crash_letters = "bsSnudpfovxkr";
+inline constexpr std::array<std::string_view, crash_letters.size()> crash_letter_names{"buffered batch",
+                                                                                       "synced batch",
+                                                                                       "synced batch with a long text",
+                                                                                       "batch that nothing saves",
+                                                                                       "upsert",
+                                                                                       "delete",
+                                                                                       "update",
+                                                                                       "flush",
+                                                                                       "optimize",
+                                                                                       "rollback",
+                                                                                       "close and reopen",
+                                                                                       "kill and reopen",
+                                                                                       "reader beside"};
 
 /// A script, run once.
 class ScriptRun : public History {
