@@ -6,6 +6,7 @@ INSTALL := sh cmake/install_dependencies.sh
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 FUZZ_SECONDS ?= 30
 SOAK_SECONDS ?= 3600
+SOAK_LETTERS ?= 4
 SOAK_KILLS ?= 3000
 POWERCUTS ?= 20
 POWERCUT_DISKS ?= ext4 xfs
@@ -41,7 +42,7 @@ soak:  ## crash collections everywhere for SOAK_SECONDS (3600), going on where t
 	@$(INSTALL) build soak
 	@cmake --preset default --log-level=WARNING
 	@cmake --build --preset default -j $(JOBS) --target crash_soak
-	@build/default/bin/crash_soak --seconds $(SOAK_SECONDS) --processes $(JOBS)
+	@build/default/bin/crash_soak --seconds $(SOAK_SECONDS) --letters $(SOAK_LETTERS) --processes $(JOBS)
 	@if [ "$(SOAK_KILLS)" != 0 ]; then \
 	  cmake --build --preset default -j $(JOBS) --target test_collection && \
 	  QUIVER_KILLS=$(SOAK_KILLS) build/default/bin/test_collection --run_test=processes --log_level=message; fi

@@ -103,16 +103,21 @@ Tally run_threads(std::uint64_t runs, std::uint64_t seed, const std::filesystem:
   return all;
 }
 
+/// Of a part of a row of scripts. Another row has another file.
+std::filesystem::path progress_file(const std::filesystem::path& folder, std::size_t letters, std::uint64_t part, std::uint64_t parts) {
+  return folder / ("progress-" + std::to_string(letters) + "-letters-" + std::to_string(part) + "-of-" + std::to_string(parts));
+}
+
 /// One process: its scripts of the endless row, until the time is up. Of each 16th script every call is failed as well, of each 64th two threads write after
 /// it.
-int run_part(std::uint64_t part, std::uint64_t parts, double seconds, const std::filesystem::path& folder) {
-  const auto file = folder / ("progress-" + std::to_string(part) + "-of-" + std::to_string(parts));
+int run_part(std::uint64_t part, std::uint64_t parts, std::size_t letters, double seconds, const std::filesystem::path& folder) {
+  const auto file = progress_file(folder, letters, part, parts);
   Progress progress;
   progress.load(file);
   const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
   while (std::chrono::steady_clock::now() < end) {
     const auto number = progress.next * parts + part;
-    const auto script = script_number(number);
+    const auto script = script_number(number, letters);
     auto tally = explore(script, number);
     if (tally.violations == 0 && progress.next % 16 == 0 && script.size() <= 8)
       tally += explore_faults(script, number, number % 32 == 0 ? EIO : ENOSPC, number % 3 == 0, progress.injections);
@@ -132,12 +137,12 @@ int run_part(std::uint64_t part, std::uint64_t parts, double seconds, const std:
   return 0;
 }
 
-int run_processes(std::uint64_t parts, double seconds, const std::filesystem::path& folder) {
+int run_processes(std::uint64_t parts, std::size_t letters, double seconds, const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder);
   std::vector<::pid_t> children;
   for (std::uint64_t part = 0; part < parts; ++part) {
     const auto child = ::fork();
-    if (child == 0) ::_exit(run_part(part, parts, seconds, folder));
+    if (child == 0) ::_exit(run_part(part, parts, letters, seconds, folder));
     if (child < 0) throw std::runtime_error("cannot start process " + std::to_string(part));
     children.push_back(child);
   }
@@ -149,7 +154,7 @@ int run_processes(std::uint64_t parts, double seconds, const std::filesystem::pa
   Progress all;
   for (std::uint64_t part = 0; part < parts; ++part) {
     Progress one;
-    one.load(folder / ("progress-" + std::to_string(part) + "-of-" + std::to_string(parts)));
+    one.load(progress_file(folder, letters, part, parts));
     all += one;
   }
   print_letters(all);
@@ -233,18 +238,19 @@ int main(int argc, char** argv) {
       "another, each run going on where the last one stopped."};
   double seconds = 60;
   std::uint64_t processes = 1, seed = 1, threads = 0;
-  std::size_t k = 0;
+  std::size_t k = 0, letters = 4;
   std::string script, mutant, fates;
   std::filesystem::path folder = "build/soak";
   bool faults = false, mutants = false;
   app.add_option("--seconds", seconds, "for the scripts to run (60)")->check(CLI::Range(0.0, 1e7));
   app.add_option("--processes", processes, "that share the scripts (1)")->check(CLI::Range(1, 256));
+  app.add_option("--letters", letters, "every script of so many comes before the random ones (4)")->check(CLI::Range(1, 8));
   app.add_option("--folder", folder, "for the progress and for disks that show a violation (build/soak)");
-  const auto letters = [](const std::string& text) {
+  const auto known = [](const std::string& text) {
     return text.find_first_not_of(crash_letters) == std::string::npos ? std::string()
                                                                       : "its letters are " + std::string(crash_letters) + ", not '" + text + "'";
   };
-  app.add_option("--script", script, "only this one")->check(letters);
+  app.add_option("--script", script, "only this one")->check(known);
   app.add_option("--seed", seed, "of its documents (1)");
   auto* const point = app.add_option("--k", k, "only the crash after so many ops of it");
   app.add_option("--fates", fates, "of these ops, as a violation names them")->needs(point)->needs("--script");
@@ -263,7 +269,7 @@ int main(int argc, char** argv) {
     }
     if (threads != 0) return run_writers(threads, seed, folder);
     if (*point) return run_state(script, seed, k, fates, folder);
-    return script.empty() ? run_processes(processes, seconds, folder) : run_script(script, seed, faults, folder);
+    return script.empty() ? run_processes(processes, letters, seconds, folder) : run_script(script, seed, faults, folder);
   } catch (const std::exception& e) {
     std::cerr << "crash_soak: " << e.what() << '\n';
     return 2;

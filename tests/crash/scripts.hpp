@@ -14,10 +14,10 @@ namespace quiver::test {
   return all;
 }
 
-/// Script number `n` of an endless row: every script of up to three letters, then random ones of 5 to 20.
-[[nodiscard]] inline std::string script_number(std::uint64_t n) {
+/// Script number `n` of an endless row: every script of up to `letters` letters, then random ones of 5 to 40.
+[[nodiscard]] inline std::string script_number(std::uint64_t n, std::size_t letters) {
   std::uint64_t of_length = crash_letters.size();
-  for (std::size_t length = 1; length <= 3; ++length, of_length *= crash_letters.size()) {
+  for (std::size_t length = 1; length <= letters; ++length, of_length *= crash_letters.size()) {
     if (n >= of_length) {
       n -= of_length;
       continue;
@@ -27,7 +27,7 @@ namespace quiver::test {
     return script;
   }
   std::mt19937_64 random(n);
-  std::string script(5 + random() % 16, ' ');
+  std::string script(5 + random() % 36, ' ');
   for (auto& letter : script) letter = crash_letters[random() % crash_letters.size()];
   return script;
 }
