@@ -14,16 +14,20 @@ build() {
   $compiler -std=c++20 -O1 -w -I"$folder/include" -Itests -DQUIVER_SOURCE_DIR="\"$PWD\"" "$@" -o "$folder/$name" -lxxhash >"$folder/$name.log" 2>&1
 }
 
-# mutant <name> <header> <killer> <sed edit>; the killer is a script, or "threads <runs>" of two writers, or "tests/<room>/<file> <Boost.Test filter>"
+# mutant <name> <headers> <killer> <sed edit>; the killer is a script, "threads <runs>" of two writers,
+# "faults <script>", each call of which fails once, or "tests/<room>/<file> <Boost.Test filter>"
 mutant() {
-  local name=$1 header=include/quiver/$2 killer=$3 edit=$4 start=$SECONDS verdict
+  local name=$1 headers=$2 header unchanged= killer=$3 edit=$4 start=$SECONDS verdict
   local -a sources=(tests/crash/crash_soak.cpp)
   if [[ $wanted != "  " && $wanted != *" $name "* ]]; then return; fi
   rm -rf "$folder/include" && mkdir -p "$folder" && cp -r include "$folder/include"
-  sed -i "$edit" "$folder/$header"
+  for header in $headers; do
+    sed -i "$edit" "$folder/include/quiver/$header"
+    if cmp -s "include/quiver/$header" "$folder/include/quiver/$header"; then unchanged+=" $header"; fi
+  done
   [[ $killer == tests/* ]] && sources=("${killer%% *}" tests/support/main.cpp)
-  if cmp -s "$header" "$folder/$header"; then
-    verdict="NO LONGER APPLIES to $header"
+  if [[ -n $unchanged ]]; then
+    verdict="NO LONGER APPLIES to$unchanged"
   elif ! build "${sources[@]}"; then
     verdict="DOES NOT COMPILE: $folder/$name.log"
   elif [[ $killer == tests/* ]]; then
@@ -35,10 +39,11 @@ mutant() {
     esac
   else
     local -a what=(--script "$killer")
+    [[ $killer == faults* ]] && what=(--script "${killer#* }" --faults)
     [[ $killer == threads* ]] && what=(--threads "${killer#* }")
     timeout 300 "$folder/$name" "${what[@]}" --folder "$folder" >"$folder/$name.log" 2>&1
     case $? in
-      1) verdict="killed by $killer: $(sed -n '/^VIOLATION/{n;s/^ *//;p;q}' "$folder/$name.log" | cut -c1-140)" ;;
+      1) verdict="killed by $killer: $(sed -n '/^VIOLATION/{n;/--script/n;s/^ *//;p;q}' "$folder/$name.log" | cut -c1-140)" ;;
       0) verdict=SURVIVED ;;
       *) verdict="FAILED: $folder/$name.log" ;;
     esac
@@ -66,6 +71,19 @@ mutant payload_checksum_not_checked wal/format.hpp S '/wal_checksum(id, begin, p
 mutant torn_tail_is_damage wal/format.hpp bb '/cannot be evidence/d'
 mutant batch_split_in_two_records collection/log.hpp su \
   's/^  void append(ByteSpan payload, Durability durability) {$/&\n    if (const auto deletes = load<std::uint32_t>(payload.data() + 4); deletes != 0 \&\& load<std::uint32_t>(payload.data()) != 0) {\n      Bytes puts(payload.begin(), payload.end() - deletes * 8), rest(payload.begin(), payload.begin() + 8);\n      store(puts.data() + 4, std::uint32_t{0}), store(rest.data(), std::uint32_t{0});\n      rest.insert(rest.end(), payload.end() - deletes * 8, payload.end());\n      return append(puts, durability), append(rest, durability);\n    }/'
+mutant old_files_removed_before_the_manifest collection/state.hpp sfsf \
+  's/^      publish(std::move(manifest));$/      remove_pruned<P>(*store_, before.manifest, next);\n&/'
+# An open that goes on in the log of an earlier one: what that one failed to sync is shown, and is not on the disk however often it is synced again.
+opens='s/^        if (!recovered\.log\.batches\.empty()) {$/        if (!recovered.log.batches.empty()) log = std::make_unique<detail::LogWriter<P>>(*store, recovered.log);\n        if (false) {/
+  s/^  \[\[nodiscard\]\] LogRef ref() const noexcept/  LogWriter(typename P::Store\& store, const ReadLog\& log)\n      : header_(log.place.header), sequence_(log.batches.back().sequence), written_(log.place.end.offset), durable_(log.place.end.offset),\n        log_(store.append_log(log_name(header_.number), ByteSpan(static_cast<const std::byte*>(nullptr), log.place.end.offset))) {}\n&/'
+goes_on='s/^  Log log(this->shared_from_this(), path_ \/ name);$/&\n  if (first.data() == nullptr) {\n    must(Access::writing, "open", log.path_, [\&] { return FS::open_file(folder_, std::string(name), log.file_); });\n    log.size_ = log.allocated_ = first.size();\n    CUT\n    log.sync();\n    return log;\n  }/'
+cut='FolderEntry entry; static_cast<void>(FS::describe(log.file_, entry)); const Bytes zeros(static_cast<std::size_t>(entry.size - log.size_)); auto at = log.size_; write_fully<FS>(log.file_, zeros, at, log.path_);'
+mutant earlier_log_synced_and_appended_to "collection/collection.hpp collection/log.hpp storage/directory_log.hpp" 'faults ss' "$opens; ${goes_on/CUT/}"
+mutant earlier_log_cut_synced_and_appended_to "collection/collection.hpp collection/log.hpp storage/directory_log.hpp" 'faults ss' "$opens; ${goes_on/CUT/$cut}"
+missing="tests/collection/damage_test.cpp damage/a_missing_file*"
+mutant empty_manifest_accepted manifest/codec.hpp "$missing" 's/^  const auto masks = check_frame(bytes, path);$/  if (bytes.empty()) return {};\n&/'
+mutant garbage_removed_before_the_manifest_is_verified collection/collection.hpp "$missing" \
+  's/^        auto recovered = detail::recover<P>(store);$/        detail::Version newest;\n        try {\n          newest = detail::read_manifest<P>(*store, detail::manifest_numbers<P>(*store).back()).version;\n        } catch (const Error\&) {\n        }\n        detail::collect_garbage<P>(*store, newest);\n&/'
 # The cases that know the layout by heart are left out: what the checksum is for must show, not that it is another.
 format="tests/wal/format_test.cpp !format/the_*"
 mutant sequence_not_checked wal/format.hpp "$format" 's/if (record->sequence != expected)/if (false)/'

@@ -92,6 +92,8 @@ class MutantFileSystem {
     return Inner::allocate(file.inner, offset, length);
   }
   static IoResult sync_file(File& file, SyncSite site) {
+    if (site == SyncSite::log_data && is(Mutant::log_sync_goes_to_the_lock_file)) return sync_lock_file(file, site);
+    if (is(Mutant::manifest_sync_goes_to_the_lock_file) && is_manifest(file.path.filename().string())) return sync_lock_file(file, site);
     if (site == SyncSite::draft_data) return sync_draft(file);
     if (site == SyncSite::log_begin && is(Mutant::log_begin_synced_before_it_is_written)) return {};
     if (site == SyncSite::log_begin && is(Mutant::recovered_log_not_synced) && file.recovered) return hit();
@@ -201,6 +203,15 @@ class MutantFileSystem {
     typename Inner::Folder folder;
     const auto opened = Inner::open_folder(path, folder);
     return opened ? Inner::sync_folder(folder, site) : opened;
+  }
+
+  /// Another file that this writer has open: the right call with the wrong descriptor.
+  static IoResult sync_lock_file(const File& instead_of, SyncSite site) {
+    typename Inner::Folder folder;
+    typename Inner::File other;
+    if (const auto result = Inner::open_folder(instead_of.path.parent_path(), folder); !result) return result;
+    if (const auto result = Inner::open_file(folder, "LOCK", other); !result) return result;
+    return hit(), Inner::sync_file(other, site);
   }
 
   static IoResult write(File& file, ByteSpan from, std::uint64_t offset) {
