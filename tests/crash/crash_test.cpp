@@ -57,10 +57,15 @@ BOOST_AUTO_TEST_CASE(every_policy_reads_what_a_crash_left_on_a_real_file_system)
 BOOST_AUTO_TEST_CASE(no_failed_call_and_no_kill_in_the_middle_of_one_loses_what_was_acknowledged) {
   Tally all;
   std::uint64_t injections = 0;
-  for (const auto& script : slow ? Strings{"sf"} : Strings{"sf", "ukd"})
-    for (const int error : slow ? std::vector{EIO} : std::vector{EIO, ENOSPC, EINTR})
+  struct Kind {
+    int error;
+    bool short_first = false;
+  };
+  const auto kinds = slow ? std::vector<Kind>{{EIO}} : std::vector<Kind>{{EIO}, {ENOSPC}, {EDQUOT}, {EROFS}, {EINTR}, {ENOSPC, true}};
+  for (const auto& script : slow ? Strings{"sf"} : Strings{"sf", "ukd", "bx"})
+    for (const auto& kind : kinds)
       for (const bool for_ever : {false, true})
-        if ((error != EINTR || !for_ever) && !(slow && for_ever)) all += explore_faults(script, 1, error, for_ever, injections);
+        if (!(slow && for_ever)) all += explore_faults(script, 1, kind.error, for_ever, injections, kind.short_first);
   BOOST_TEST_MESSAGE(injections << " injections");
   expect_none(all);
   BOOST_TEST(injections > (slow ? 40u : 500u));

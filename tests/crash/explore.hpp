@@ -138,13 +138,18 @@ class Explorer {
   }
 }
 
-/// Runs the script with a fault at its first, second ... call until none strikes, and crashes what follows each. Counts the injections.
-[[nodiscard]] inline Tally explore_faults(const std::string& script, std::uint64_t seed, int error, bool for_ever, std::uint64_t& injections) {
+/// Runs the script with a fault at its first, second ... call until none strikes, and crashes what follows each. Counts the injections. `short_first`: the
+/// calls are writes, of which the first moves half.
+[[nodiscard]] inline Tally explore_faults(const std::string& script, std::uint64_t seed, int error, bool for_ever, std::uint64_t& injections,
+                                          bool short_first = false) {
   Tally all;
   for (std::size_t at = 1; all.violations < 20; ++at) {
-    const auto name = name_of(script, seed) + " --fault " + std::to_string(at) + " --errno " + std::to_string(error) + (for_ever ? " --for-ever" : "");
+    const auto name = name_of(script, seed) + " --fault " + std::to_string(at) + " --errno " + std::to_string(error) + (for_ever ? " --for-ever" : "") +
+                      (short_first ? " --short-first" : "");
     try {
-      const ScriptRun run(script, seed, {.at = at, .error = error, .for_ever = for_ever});
+      Fault fault{.at = at, .error = error, .for_ever = for_ever, .short_first = short_first};
+      if (short_first) fault.only = IoCall::write;
+      const ScriptRun run(script, seed, fault);
       if (!run.fault_fired()) break;
       ++injections;
       // From the failed call on: the power may fail before the process is gone, during the recovery, or after it.

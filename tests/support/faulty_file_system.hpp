@@ -38,6 +38,7 @@ struct Fault {
   int error = 0;                 // 0: no error but half the bytes; else errno
   bool for_ever = false;         // this call and every later one
   std::optional<IoCall> only{};  // count calls of this kind alone
+  bool short_first = false;      // the first call that is struck, a write, moves half of its bytes, and the next one gets the error
   bool performed = false;        // a rename, link or sync of a folder does its work and reports the error all the same
 };
 
@@ -163,11 +164,13 @@ class FaultyFileSystem {
     const auto& fault = state().fault;
     if (fault.only && *fault.only != call) return std::nullopt;
     ++state().calls;
-    if (fault.at == 0 || (fault.for_ever ? state().calls < fault.at : state().calls != fault.at)) return std::nullopt;
-    if (fault.error == 0 && half == nullptr) return std::nullopt;
+    const auto calls = state().calls, last = fault.at + (fault.short_first ? 1 : 0);
+    if (fault.at == 0 || calls < fault.at || (!fault.for_ever && calls > last)) return std::nullopt;
+    const bool moves_half = fault.error == 0 || (fault.short_first && calls == fault.at);
+    if (moves_half && half == nullptr) return std::nullopt;
     ++state().fired;
     if (performed != nullptr) *performed = fault.performed;
-    if (fault.error != 0) return IoResult{0, fault.error};
+    if (!moves_half) return IoResult{0, fault.error};
     *half = true;
     return std::nullopt;
   }
