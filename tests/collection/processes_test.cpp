@@ -32,6 +32,7 @@ struct Board {
   std::atomic<std::int64_t> acknowledged{0};  // the last batch whose call returned
   std::atomic<bool> stop{false};
   std::atomic<std::uint64_t> refreshes{0};
+  std::atomic<bool> optimizing{false};
   std::atomic<std::uint64_t> optimized{0};
   std::atomic<std::uint64_t> merged{0};  // versions that a background thread published
   std::atomic<bool> complained{false};
@@ -103,7 +104,9 @@ void write_on(const std::filesystem::path& path, Board& board, bool background) 
     board.merged += now.version - version - 1;  // the flush made one
     if (!now.background_error.empty()) return board.complain(std::string(P::name) + ": in the background: " + now.background_error);
     if (n % 3 == 0) {
+      board.optimizing = true;
       c.optimize();
+      board.optimizing = false;
       ++board.optimized;
     }
     version = c.stats().version;
@@ -181,7 +184,10 @@ BOOST_AUTO_TEST_CASE(readers_see_whole_batches_while_writers_are_killed) {
   int kill = 0;
   for (; !enough(kill) && !board->complained; ++kill) {
     const auto writer = start(*board, [&] { write_in_turn(kill, folder.path(), *board); });
-    std::this_thread::sleep_for(std::chrono::milliseconds(5 + random() % (slow ? 400 : 60)));
+    // By the clock alone, or in every third round in the midst of a compaction if there is one before.
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(5 + random() % (slow ? 400 : 60));
+    while (std::chrono::steady_clock::now() < end && (kill % 3 != 0 || !board->optimizing)) std::this_thread::sleep_for(std::chrono::microseconds(200));
+    board->optimizing = false;
     ::kill(writer, SIGKILL);
     BOOST_REQUIRE(::waitpid(writer, nullptr, 0) == writer);
   }
