@@ -1,4 +1,4 @@
-// What a process may run into: a fork, a program that it starts, and its limit of open files.
+// What a process may run into: a fork, a program that it starts, and its limits of open files and of mappings.
 #include <quiver/collection/collection.hpp>
 #include <quiver/collection/verify_path.hpp>
 
@@ -9,11 +9,20 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <array>
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <map>
+#include <new>
+#include <optional>
 #include <string>
 
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -56,6 +65,66 @@ std::map<std::string, bool> inherited(const std::filesystem::path& folder) {
   }
   return out;
 }
+
+/// How many mappings a process may have; 0 where the system does not say.
+std::size_t mapping_limit() {
+  std::size_t limit = 0;
+  std::ifstream("/proc/sys/vm/max_map_count") >> limit;
+  return limit;
+}
+boost::test_tools::assertion_result mappings_can_be_used_up(boost::unit_test::test_unit_id) {
+#ifdef __GLIBC__
+  boost::test_tools::assertion_result yes(!sanitized && mapping_limit() > 0 && mapping_limit() <= 1'000'000);
+#else
+  boost::test_tools::assertion_result yes(false);
+#endif
+  if (!yes) yes.message() << "under a sanitizer, with another C library than glibc, or vm.max_map_count is not known or over 1,000,000";
+  return yes;
+}
+
+/// Without a mapping malloc gets no memory of the system either, and what is tried here is not that: it keeps enough for all that follows.
+void keep_memory() {
+#ifdef __GLIBC__
+  constexpr int bytes = 64 << 20;
+  ::mallopt(M_TRIM_THRESHOLD, 2 * bytes);
+  ::mallopt(M_MMAP_MAX, 0);  // from the heap, which keeps it
+  // Through a volatile pointer, or the compiler sees that nobody needs it.
+  void* volatile kept = std::malloc(bytes);
+  std::free(kept);
+#endif
+}
+
+/// All mappings that this process may still have, until it ends: neighbouring pages that differ in what is allowed are a mapping each.
+class AllMappings {
+ public:
+  explicit AllMappings(std::size_t limit)
+      : page_(static_cast<std::size_t>(::sysconf(_SC_PAGESIZE))),
+        length_((limit + 2) * page_),
+        at_(static_cast<char*>(::mmap(nullptr, length_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))) {
+    if (at_ == MAP_FAILED) throw std::bad_alloc();
+    for (std::size_t i = 1; i * page_ < length_ && !used_up_; i += 2) used_up_ = ::mprotect(at_ + i * page_, page_, PROT_READ) != 0;
+    // What splits a mapping may fail with one left over.
+    while (used_up_ && count_ < one_by_one_.size()) {
+      void* const one = ::mmap(nullptr, page_, count_ % 2 == 0 ? PROT_READ : PROT_NONE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+      if (one == MAP_FAILED) break;
+      one_by_one_[count_++] = one;
+    }
+  }
+  ~AllMappings() {
+    for (std::size_t i = 0; i < count_; ++i) ::munmap(one_by_one_[i], page_);
+    ::munmap(at_, length_);
+  }
+  AllMappings(const AllMappings&) = delete;
+  AllMappings& operator=(const AllMappings&) = delete;
+  [[nodiscard]] bool used_up() const noexcept { return used_up_ && count_ < one_by_one_.size(); }
+
+ private:
+  std::size_t page_, length_;
+  char* at_;
+  bool used_up_ = false;
+  std::array<void*, 16> one_by_one_{};
+  std::size_t count_ = 0;
+};
 
 }  // namespace
 }  // namespace process_limits
@@ -160,6 +229,39 @@ BOOST_AUTO_TEST_CASE(the_limit_of_open_files_is_named_and_nothing_is_lost, *boos
   });
   BOOST_TEST((status == 125), "status " << status);
   BOOST_TEST(Collection<MMapPolicy>::open(folder.path()).count() == 40u);
+}
+
+BOOST_AUTO_TEST_CASE(the_limit_of_mappings_is_named_and_nothing_is_lost, *boost::unit_test::precondition(process_limits::mappings_can_be_used_up)) {
+  const FreshFolder folder;
+  Collection<MMapPolicy>::create(folder.path(), numbered_schema()).insert(numbered(0));
+  const auto status = in_a_fork([&] {
+    auto c = std::make_unique<Collection<MMapPolicy>>(Collection<MMapPolicy>::open(folder.path()));
+    c->insert(numbered(1));
+    c->flush();
+    c->insert(numbered(2));
+    const auto before = c->stats().version;
+    keep_memory();
+    std::optional<AllMappings> all(std::in_place, mapping_limit());
+    if (!all->used_up()) return 1;
+    const auto named = [](const std::optional<Error>& e) {
+      return e && e->code() == Errc::io_error && std::string(e->what()).find("vm.max_map_count") != std::string::npos;
+    };
+    // The files of the flush are written and cannot be mapped; what is in memory stays there.
+    if (!named(error_of([&] { c->flush(); }))) return 2;
+    if (c->count() != 3 || !c->fetch("k2") || c->stats().version != before) return 3;
+    c->insert(numbered(3));
+    if (!named(error_of([&] { (void)Collection<MMapReadPolicy>::open(folder.path()); }))) return 4;
+    // A policy that maps nothing reads what the other wrote.
+    if (Collection<FileReadPolicy>::open(folder.path()).count() != 4) return 5;
+    all.reset();
+    c->flush();
+    if (c->count() != 4 || c->stats().version == before) return 6;
+    c.reset();
+    return Collection<MMapReadPolicy>::open(folder.path()).count() == 4 ? 0 : 7;
+  });
+  BOOST_TEST(status == 0);
+  BOOST_TEST(Collection<MMapPolicy>::open(folder.path()).count() == 4u);
+  BOOST_TEST(verify(folder.path()).ok());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
