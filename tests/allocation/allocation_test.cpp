@@ -295,7 +295,9 @@ BOOST_AUTO_TEST_CASE(opening_copying_and_dumping_without_memory_harm_nothing) {
   const FreshFolder folder;
   const auto sample = make_sample(folder.path("sample"));
   const auto before = contents(Collection<MMapReadPolicy>::open(sample));
-  const auto target = folder.path("target"), path = folder.path("run");
+  const auto target = folder.path("target"), path = folder.path("run"), dumped = folder.path("dumped");
+  const auto segment = Collection<MMapReadPolicy>::open(sample).segments().front().id;
+  Collection<MMapReadPolicy>::open(sample).dump(dumped);
   const std::vector<std::pair<std::string, std::function<void()>>> all{
       {"create", [&] { (void)Files::create(target, small_schema()); }},
       {"open", [&] { (void)Files::open(path); }},
@@ -307,6 +309,10 @@ BOOST_AUTO_TEST_CASE(opening_copying_and_dumping_without_memory_harm_nothing) {
       {"dump", [&] { Collection<MMapReadPolicy>::open(path).dump(target); }},
       {"repair", [&] { (void)repair(path); }},
       {"verify", [&] { (void)verify(path); }},
+      {"stats", [&] { (void)stats(path); }},
+      {"a segment", [&] { (void)Segment<MMapReadPolicy>::open(path, segment); }},
+      {"load", [&] { (void)Files::load(dumped, target); }},
+      {"load into memory", [&] { (void)Collection<MemoryPolicy>::load(dumped); }},
   };
   std::size_t injections = 0;
   for (const auto& [name, run] : all) {
@@ -320,12 +326,54 @@ BOOST_AUTO_TEST_CASE(opening_copying_and_dumping_without_memory_harm_nothing) {
         break;
       }
       ++injections;
+      // A load leaves all or nothing under its name, and what it may leave beside it the next one clears.
+      if (name == "load") {
+        if (!std::filesystem::exists(target)) (void)Files::load(dumped, target);
+        BOOST_TEST(Files::open(target).count() == 11u, name << ", allocation " << n);
+        BOOST_TEST(!std::filesystem::exists(target.string() + ".loading"), name << ", allocation " << n);
+      }
       BOOST_TEST((contents(Files::open(path)) == before), name << ", allocation " << n);
       BOOST_TEST(verify(path).ok(), name << ", allocation " << n);
     }
   }
   BOOST_TEST_MESSAGE(injections << " allocations failed");
   BOOST_TEST(injections > (slow ? 40u : 250u));
+}
+
+BOOST_AUTO_TEST_CASE(a_repair_that_gets_no_memory_can_be_made_again) {
+  const FreshFolder folder;
+  const auto sample = make_sample(folder.path("sample")), path = folder.path("run");
+  const auto repairs = [&] { return repair(path, {.dry_run = false}); };
+  std::size_t injections = 0;
+  for (const std::string prefix : {"idmap-", "MANIFEST_", "deletes-"}) {
+    std::string gone;  // the newest of the kind
+    for (const auto& entry : std::filesystem::directory_iterator(sample))
+      if (const auto name = entry.path().filename().string(); name.starts_with(prefix)) gone = std::max(gone, name);
+    BOOST_REQUIRE(!gone.empty());
+    const auto damaged = [&] {
+      std::filesystem::remove_all(path);
+      copy_store(sample, path);
+      std::filesystem::remove(path / gone);
+    };
+    damaged();
+    BOOST_TEST(!verify(path).ok(), gone);
+    BOOST_REQUIRE(repairs().possible);
+    const auto repaired = contents(Files::open(path));
+    for (long n = 0;; n += stride()) {
+      damaged();
+      const bool failed = failed_at(n, repairs);
+      if (!fired) {
+        BOOST_TEST(!failed, gone);
+        break;
+      }
+      ++injections;
+      BOOST_TEST(repairs().possible, gone << ", allocation " << n);
+      BOOST_TEST((contents(Files::open(path)) == repaired), gone << ", allocation " << n);
+      BOOST_TEST(verify(path).ok(), gone << ", allocation " << n);
+    }
+  }
+  BOOST_TEST_MESSAGE(injections << " allocations failed");
+  BOOST_TEST(injections > (slow ? 20u : 100u));
 }
 
 BOOST_AUTO_TEST_CASE(a_refresh_that_gets_no_memory_can_be_made_again) {
