@@ -9,7 +9,11 @@
 #include <boost/test/unit_test.hpp>
 
 #include <cstdlib>
+#include <fstream>
 #include <new>
+#include <utility>
+
+#include <unistd.h>
 
 using namespace quiver;
 using namespace quiver::test;
@@ -19,8 +23,12 @@ namespace {
 // Of this thread: how many allocations from now on succeed; negative: all.
 thread_local long left = -1;
 thread_local bool fired = false;
+// Of this thread: what the next allocation of so many bytes or more removes first.
+thread_local const char* removed = nullptr;
+thread_local std::size_t removed_at = 0;
 
 void* allocate(std::size_t bytes, std::size_t alignment = 0) {
+  if (removed != nullptr && bytes >= removed_at) ::unlink(std::exchange(removed, nullptr));
   if (left == 0) {
     fired = true;
     left = -1;  // what the failure sets going gets memory again
@@ -400,6 +408,29 @@ BOOST_AUTO_TEST_CASE(a_refresh_that_gets_no_memory_can_be_made_again) {
   }
   BOOST_TEST_MESSAGE(injections << " allocations failed");
   BOOST_TEST(injections > 10u);
+}
+
+// Between reading a name and asking what it is, a listing copies the name, which takes memory if it is long: the moment for the file to go.
+BOOST_AUTO_TEST_CASE(a_file_that_goes_while_its_folder_is_listed_counts_and_a_link_that_goes_does_not) {
+  const TempFolder temp;
+  const std::string name(200, 'n');
+  const auto path = temp / name;
+  PosixFileSystem::Folder folder;
+  BOOST_REQUIRE(PosixFileSystem::open_folder(temp.path(), folder));
+  for (const bool link : {false, true}) {
+    if (link)
+      std::filesystem::create_symlink("/", path);
+    else
+      std::ofstream(path) << "bytes";
+    std::vector<FolderEntry> entries;
+    removed_at = name.size();
+    removed = path.c_str();
+    BOOST_TEST(PosixFileSystem::list(folder, entries).error == 0);
+    BOOST_REQUIRE(removed == nullptr);
+    BOOST_TEST(!std::filesystem::exists(std::filesystem::symlink_status(path)));
+    BOOST_REQUIRE(entries.size() == (link ? 0u : 1u));
+    if (!link) BOOST_TEST((entries[0].name == name && entries[0].kind == EntryKind::file && entries[0].size == 0));
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
