@@ -7,7 +7,8 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 FUZZ_SECONDS ?= 30
 SOAK_SECONDS ?= 3600
 SOAK_LETTERS ?= 4
-SOAK_KILLS ?= 3000
+SOAK_KILLS ?= 10000
+SOAK_TSAN ?= 1
 POWERCUTS ?= 20
 POWERCUT_DISKS ?= ext4 xfs
 
@@ -38,14 +39,16 @@ fuzz:  ## run every fuzz target for FUZZ_SECONDS (30)
 	@cmake --build --preset fuzz -j $(JOBS)
 	@cmake -DFOLDER=build/fuzz -DSECONDS=$(FUZZ_SECONDS) -P tests/fuzz/run.cmake
 
-soak:  ## crash collections everywhere for SOAK_SECONDS (3600), going on where the last run stopped; then kill SOAK_KILLS (3000) writers
-	@$(INSTALL) build soak
+soak:  ## crash collections everywhere for SOAK_SECONDS (3600), going on where the last run stopped; then kill SOAK_KILLS (10000) writers; then the threads under clang's TSan
+	@$(INSTALL) build soak fuzz
 	@cmake --preset default --log-level=WARNING
 	@cmake --build --preset default -j $(JOBS) --target crash_soak
 	@build/default/bin/crash_soak --seconds $(SOAK_SECONDS) --letters $(SOAK_LETTERS) --processes $(JOBS)
 	@if [ "$(SOAK_KILLS)" != 0 ]; then \
 	  cmake --build --preset default -j $(JOBS) --target test_collection && \
 	  QUIVER_KILLS=$(SOAK_KILLS) build/default/bin/test_collection --run_test=processes --log_level=message; fi
+	@if [ "$(SOAK_TSAN)" != 0 ]; then \
+	  cmake --preset tsan-clang --log-level=WARNING && cmake --build --preset tsan-clang -j $(JOBS) && ctest --preset tsan-clang; fi
 
 mutants:  ## do one thing after another wrongly; a test must notice each (MUTANTS=short: not those in the engine, which are a build each)
 	@$(INSTALL) build soak
