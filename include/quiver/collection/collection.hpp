@@ -86,9 +86,10 @@ class Collection {
 
   /// A new collection in the folder `path` from what dump() wrote into `folder`, with documents in the same order under new ids; the bits of every value are
   /// the same. It appears under its name when it is whole and durable; until then it is built beside, in `path`.loading, and what a load left there that was
-  /// killed is cleared away. Errors leave neither: not_found, no whole dump; corruption, with file and offset; version_mismatch, a newer quiver's;
-  /// already_exists, something is at `path`, or beside it and no load's; locked, another load to `path` is at work; duplicate_key and the other errors of
-  /// insert(), with the line. io_error after all was written may leave the whole. Memory is bounded but for the policy's own. O(bytes). Safe from any thread.
+  /// killed, or ended before it had that folder for itself, is cleared away. Errors leave neither: not_found, no whole dump; corruption, with file and offset;
+  /// version_mismatch, a newer quiver's; already_exists, something is at `path`, or beside it and no load's; locked, another load to `path` is at work;
+  /// duplicate_key and the other errors of insert(), with the line. io_error after all was written may leave the whole. Memory is bounded but for the policy's
+  /// own. O(bytes). Safe from any thread.
   [[nodiscard]] static Collection load(const std::filesystem::path& folder, const std::filesystem::path& path, const LoadOptions<P>& options = {}) {
     static_assert(P::caps.writable, "quiver: load needs a writable storage policy, and this one is read-only; load with a writable one such as MMapPolicy");
     if constexpr (P::caps.writable) {
