@@ -65,6 +65,25 @@ BOOST_AUTO_TEST_CASE(a_row_finds_its_group) {
   for (std::uint64_t row = 0; row < 35; ++row) BOOST_TEST(block.group_of(row) == row / 10);
 }
 
+BOOST_AUTO_TEST_CASE(a_row_finds_its_group_among_groups_of_any_lengths) {
+  const EveryTypeRows source(200);
+  // The first is where rows are thought to be: a long one, one as long as most, one that is left behind at once.
+  for (const auto& lengths : std::vector<std::vector<std::uint64_t>>{{60, 20, 50, 1, 69}, {50, 50, 49, 51}, {1, 100, 99}}) {
+    test::BytesDraft draft;
+    ScalarBlockWriter writer(draft, schema);
+    std::vector<std::size_t> expected;
+    for (std::size_t g = 0; g < lengths.size(); ++g) {
+      BOOST_REQUIRE(writer.append_group(source, expected.size(), lengths[g]) == lengths[g]);
+      expected.insert(expected.end(), static_cast<std::size_t>(lengths[g]), g);
+    }
+    const auto identity = writer.finish();
+    BytesScope scope;
+    const TestBlock block(BytesReader(draft.bytes), scope, identity, schema);
+    for (std::size_t row = 0; row < expected.size(); ++row) BOOST_TEST(block.group_of(row) == expected[row]);
+    check_rows(block, scope, source, numbers(200));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_doc_id_finds_its_row_and_a_missing_one_none) {
   const EveryTypeRows source(203);
   for (const std::uint64_t group_rows : {1u, 10u, 1000u}) {

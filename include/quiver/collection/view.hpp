@@ -172,7 +172,7 @@ class View : public std::enable_shared_from_this<View<P>> {
     auto scope = this->scope();
     const auto ordinal = find(scope, key, fingerprint(key));
     if (!ordinal) return std::nullopt;
-    return rows_.read(scope, schema(), fields, *ordinal);
+    return rows_.read(scope, schema(), fields, *ordinal, key);
   }
   [[nodiscard]] std::optional<Document> fetch(DocId id, const FieldNames& names) const {
     const Projection fields(schema(), names, true);

@@ -29,8 +29,10 @@ class ScalarBlock {
   [[nodiscard]] const Block<Reader>& block() const noexcept { return block_; }
   [[nodiscard]] const Reader& reader() const noexcept { return block_.reader(); }
 
-  /// The index of the group that holds a row, in O(log groups). REQUIRES: row < rows().
+  /// The index of the group that holds a row: computed where groups are of one length, as the writer cuts them, in O(log groups) else. REQUIRES: row < rows().
   [[nodiscard]] std::size_t group_of(std::uint64_t row) const noexcept {
+    const auto likely = row / table_.groups.front().rows;
+    if (likely < table_.groups.size() && row - table_.groups[likely].first_row < table_.groups[likely].rows) return static_cast<std::size_t>(likely);
     const auto after = std::upper_bound(table_.groups.begin(), table_.groups.end(), row, [](std::uint64_t r, const GroupInfo& g) { return r < g.first_row; });
     return static_cast<std::size_t>(after - table_.groups.begin()) - 1;
   }

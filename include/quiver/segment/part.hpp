@@ -112,8 +112,10 @@ class Part {
 
   [[nodiscard]] std::uint64_t rows() const noexcept { return rows_; }
   /// Of a row. Computed where no id is missing between the first and the last.
-  [[nodiscard]] DocId doc_id(Scope& scope, std::uint64_t row) const {
-    return last_.value - first_.value == rows_ - 1 ? DocId{first_.value + row} : scalars_.doc_id(scope, row);
+  [[nodiscard]] DocId doc_id(Scope& scope, std::uint64_t row) const { return is_dense() ? DocId{first_.value + row} : scalars_.doc_id(scope, row); }
+  /// The row of a doc id, or nullopt. REQUIRES: first() <= id <= last().
+  [[nodiscard]] std::optional<std::uint64_t> find(Scope& scope, DocId id) const {
+    return is_dense() ? std::optional(id.value - first_.value) : scalars_.find_doc_id(scope, id);
   }
   [[nodiscard]] DocId first() const noexcept { return first_; }
   [[nodiscard]] DocId last() const noexcept { return last_; }
@@ -130,6 +132,7 @@ class Part {
   }
 
  private:
+  [[nodiscard]] bool is_dense() const noexcept { return last_.value - first_.value == rows_ - 1; }
   static ScalarBlock<typename P::Reader> open_scalars(const typename P::Store& store, const Schema& schema, const FileRef& file) {
     auto scope = store.read_scope();
     return {open_named_file<P>(store, file), scope, file.identity, schema};

@@ -54,7 +54,7 @@ class Rows {
     }
     const auto part = std::partition_point(parts_.begin(), parts_.end(), [&](const auto& p) { return p->last() < id; });
     if (part == parts_.end() || id < (*part)->first()) return std::nullopt;
-    const auto row = (*part)->scalars().find_doc_id(scope, id);
+    const auto row = (*part)->find(scope, id);
     if (!row) return std::nullopt;
     return starts_[static_cast<std::size_t>(part - parts_.begin())] + *row;
   }
@@ -70,7 +70,11 @@ class Rows {
 
   /// The document at an ordinal, with the projected fields. Renews nothing.
   [[nodiscard]] Document read(Scope& scope, const Schema& schema, const Projection& fields, std::uint64_t ordinal) const {
-    Document document{key(scope, ordinal)};
+    return read(scope, schema, fields, ordinal, key(scope, ordinal));
+  }
+  /// The same where its key is known.
+  [[nodiscard]] Document read(Scope& scope, const Schema& schema, const Projection& fields, std::uint64_t ordinal, std::string_view key) const {
+    Document document{key};
     DocumentAccess::set_id(document, doc_id(scope, ordinal));
     read_fields(scope, schema, fields, ordinal, document);
     return document;
