@@ -26,11 +26,11 @@ struct Progress {
   struct Seen {
     std::uint64_t distinct = 0, doubled = 0;
   };
-  std::uint64_t next = 0, scripts = 0, points = 0, states = 0, distinct = 0, doubled = 0, injections = 0;
+  std::uint64_t next = 0, scripts = 0, points = 0, states = 0, distinct = 0, doubled = 0, injections = 0, tripled = 0;
   std::array<Seen, crash_letters.size()> letters{};
 
   void add(const Tally& tally, const std::string& script) {
-    scripts += tally.scripts, points += tally.points, states += tally.states, distinct += tally.distinct, doubled += tally.doubled;
+    scripts += tally.scripts, points += tally.points, states += tally.states, distinct += tally.distinct, doubled += tally.doubled, tripled += tally.tripled;
     for (std::size_t i = 0; i < letters.size(); ++i)
       if (script.find(crash_letters[i]) != std::string::npos) letters[i].distinct += tally.distinct, letters[i].doubled += tally.doubled;
   }
@@ -38,6 +38,7 @@ struct Progress {
   void each_number(Visit&& visit) {
     for (auto* number : {&next, &scripts, &points, &states, &distinct, &doubled, &injections}) visit(*number);
     for (auto& letter : letters) visit(letter.distinct), visit(letter.doubled);
+    visit(tripled);
   }
   Progress& operator+=(Progress other) {
     std::vector<std::uint64_t> theirs;
@@ -62,7 +63,7 @@ double percent(std::uint64_t part, std::uint64_t of) { return of == 0 ? 0 : 100 
 
 std::ostream& operator<<(std::ostream& out, const Progress& p) {
   return out << p.scripts << " scripts, " << p.points << " crash points, " << p.states << " states, " << p.distinct << " distinct, " << p.doubled
-             << " of them after a second crash, " << p.injections << " failed calls";
+             << " of them after a second crash or a third (" << p.tripled << " recoveries), " << p.injections << " failed calls";
 }
 
 /// What was seen of each kind of call: many states in all say nothing of one that few scripts hold.

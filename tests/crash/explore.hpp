@@ -16,12 +16,13 @@ namespace quiver::test {
 /// What was looked at, and the first thing that was wrong, with all that repeats it.
 struct Tally {
   std::uint64_t scripts = 0, points = 0, states = 0, distinct = 0, doubled = 0, violations = 0;
+  std::uint64_t tripled = 0;  // recoveries from a second crash that were crashed too
   std::string first;
   InodePtr image;  // the disk of the first violation
   Strings calls;   // of a run that cannot be repeated, if there was a violation
 
   Tally& operator+=(const Tally& other) {
-    scripts += other.scripts, points += other.points, states += other.states, distinct += other.distinct, doubled += other.doubled;
+    scripts += other.scripts, points += other.points, states += other.states, distinct += other.distinct, doubled += other.doubled, tripled += other.tripled;
     if (violations == 0) first = other.first, image = other.image, calls = other.calls;
     violations += other.violations;
     return *this;
@@ -30,7 +31,8 @@ struct Tally {
 
 struct ExploreOptions {
   Budget budget{};
-  std::uint64_t double_every = 64;  // of so many distinct states one has its recovery crashed too; 0: none
+  std::uint64_t double_every = 64;    // of so many distinct states one has its recovery crashed too; 0: none
+  std::uint64_t triple_every = 4096;  // of so many states after a second crash one has that recovery crashed as well
   bool stop_at_first = false;
   std::size_t from = 0;                                                            // the first crash point
   std::size_t most = never;                                                        // so many crash points, and the last
@@ -59,7 +61,8 @@ class Explorer {
         const auto verdict = check(disk, window, [&] { return " --k " + std::to_string(k) + " --fates " + to_string(fates); });
         if (stopped()) return false;
         if (options_.look && verdict.fault.empty() && verdict.found >= 0) options_.look(disk, run_.digest(verdict.found));
-        if (options_.double_every != 0 && tally_.distinct % options_.double_every == 0 && verdict.fault.empty()) crash_again(disk, verdict, window);
+        if (options_.double_every != 0 && tally_.distinct % options_.double_every == 0 && verdict.fault.empty())
+          crash_again(disk, verdict, window, " --k " + std::to_string(k) + " --fates " + to_string(fates));
         return !stopped();
       });
       if (!on) break;
@@ -84,7 +87,8 @@ class Explorer {
     }
     return verdict;
   }
-  void crash_again(const InodePtr& disk, const Verdict& first, History::Window window) {
+  // Every crash of the recovery that `first` tells of; `where` says how its disk came to be.
+  void crash_again(const InodePtr& disk, const Verdict& first, History::Window window, const std::string& where, bool again_too = true) {
     const auto& log = first.recovery;
     const auto durable = durable_at(log);
     // Torn writes are most of the disks: a recovery in four has them.
@@ -97,7 +101,12 @@ class Explorer {
         const auto again = disk_after(disk, log, fates);
         if (!is_new(*again, now)) return true;
         ++tally_.doubled;
-        (void)check(again, now, [&] { return ", then its recovery cut after " + std::to_string(k) + " ops, fates " + to_string(fates); });
+        const auto there = [&] { return where + ", then its recovery cut after " + std::to_string(k) + " ops, fates " + to_string(fates); };
+        const auto verdict = check(again, now, there);
+        if (again_too && random_() % options_.triple_every == 0 && verdict.fault.empty()) {
+          ++tally_.tripled;
+          crash_again(again, verdict, now, there(), false);
+        }
         return !stopped();
       });
     }

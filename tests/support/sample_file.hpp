@@ -2,6 +2,7 @@
 #pragma once
 
 #include <quiver/core/trailer.hpp>
+#include <quiver/storage/process.hpp>
 
 #include <utility>
 #include <vector>

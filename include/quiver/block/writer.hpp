@@ -2,6 +2,7 @@
 #pragma once
 
 #include <quiver/block/format.hpp>
+#include <quiver/storage/process.hpp>
 
 #include <optional>
 

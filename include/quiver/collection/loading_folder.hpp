@@ -3,6 +3,7 @@
 
 #include <quiver/manifest/names.hpp>
 #include <quiver/storage/directory.hpp>
+#include <quiver/storage/process.hpp>
 
 #include <algorithm>
 #include <cerrno>

@@ -5,6 +5,7 @@
 #include <quiver/segment/memtable.hpp>
 #include <quiver/storage/huge_pages.hpp>
 #include <quiver/storage/policy.hpp>
+#include <quiver/storage/process.hpp>
 #include <quiver/wal/batch.hpp>
 #include <quiver/wal/format.hpp>
 

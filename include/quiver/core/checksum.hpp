@@ -8,7 +8,6 @@
 #include <xxhash.h>
 
 #include <array>
-#include <random>
 #include <string_view>
 
 namespace quiver {
@@ -25,15 +24,6 @@ struct FileId {
 namespace quiver::detail {
 
 inline constexpr std::size_t chunk_size = 4096;  // bytes that one checksum covers
-
-/// A fresh id from the system's source of randomness. Safe from any thread.
-[[nodiscard]] inline FileId random_file_id() {
-  std::random_device device;
-  const auto word = [&device] { return (std::uint64_t{device()} << 32) | device(); };
-  FileId id{word(), word()};
-  if (id == FileId{}) id.low = 1;
-  return id;
-}
 
 /// The seed of the checksum of chunk `number` (from 0) of file `id`.
 [[nodiscard]] constexpr std::uint64_t chunk_seed(FileId id, std::uint64_t number) noexcept {
