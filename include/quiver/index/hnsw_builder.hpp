@@ -1,0 +1,258 @@
+// Builds a hierarchical navigable small world graph over rows that are all there, on one thread or many.
+#pragma once
+
+#include <quiver/core/parallel.hpp>
+#include <quiver/index/hnsw_graph.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace quiver::detail {
+
+struct HnswBuildParameters {
+  std::size_t m = 16;                 // links of a new node on each level; the ground has room for 2 m
+  std::size_t ef_construction = 200;  // candidates that are looked at for them
+  std::uint64_t seed = 100;           // of the levels
+};
+
+/// The levels that rows have, drawn before anything is linked: so every array has its size from the beginning, and a row its level whatever the number of
+/// threads.
+class HnswLevels {
+ public:
+  HnswLevels(std::uint32_t rows, const HnswBuildParameters& parameters) {
+    const double scale = 1 / std::log(static_cast<double>(parameters.m));
+    for (std::uint32_t row = 0; row < rows; ++row) {
+      const auto level = std::min(static_cast<std::size_t>(-std::log(uniform(parameters.seed, row)) * scale), most);
+      for (std::size_t l = 1; l <= level; ++l) {
+        if (upper_.size() < l) upper_.emplace_back();
+        upper_[l - 1].push_back(row);
+      }
+    }
+  }
+  /// Levels above the ground.
+  [[nodiscard]] std::size_t count() const noexcept { return upper_.size(); }
+  /// The rows of a level above the ground, ascending. REQUIRES: 1 <= level <= count().
+  [[nodiscard]] const std::vector<std::uint32_t>& rows(std::size_t level) const noexcept { return upper_[level - 1]; }
+  /// The node of a row there. REQUIRES: it is there.
+  [[nodiscard]] std::uint32_t node(std::size_t level, std::uint32_t row) const noexcept {
+    if (level == 0) return row;
+    return static_cast<std::uint32_t>(std::lower_bound(rows(level).begin(), rows(level).end(), row) - rows(level).begin());
+  }
+  [[nodiscard]] bool has(std::size_t level, std::uint32_t row) const noexcept {
+    return level == 0 || std::binary_search(rows(level).begin(), rows(level).end(), row);
+  }
+
+ private:
+  static constexpr std::size_t most = 15;
+
+  // In (0, 1]; the finalizer of SplitMix64 (Steele, Lea, Flood 2014).
+  [[nodiscard]] static double uniform(std::uint64_t seed, std::uint64_t row) noexcept {
+    auto x = (seed * 0xD1B54A32D192ED03ull) ^ ((row + 1) * 0x9E3779B97F4A7C15ull);
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;
+    x ^= x >> 31;
+    return static_cast<double>((x >> 11) + 1) * 0x1p-53;
+  }
+
+  std::vector<std::vector<std::uint32_t>> upper_;
+};
+
+/// The links of a graph while it grows, and afterwards. Owns them; move-only. Walks may read what build() writes.
+class HnswLinks {
+ public:
+  HnswLinks(HnswLinks&&) noexcept = default;
+  HnswLinks& operator=(HnswLinks&&) noexcept = default;
+  HnswLinks(std::uint32_t rows, const HnswBuildParameters& parameters) : levels_(rows, parameters) {
+    links_.emplace_back(std::size_t{rows} * 2 * parameters.m, no_link);
+    views_.push_back({links_[0].data(), nullptr, nullptr, rows, static_cast<std::uint32_t>(2 * parameters.m)});
+    down_.resize(levels_.count());
+    for (std::size_t level = 1; level <= levels_.count(); ++level) {
+      const auto& here = levels_.rows(level);
+      for (const auto row : here) down_[level - 1].push_back(levels_.node(level - 1, row));
+      links_.emplace_back(here.size() * parameters.m, no_link);
+      views_.push_back(
+          {links_[level].data(), here.data(), down_[level - 1].data(), static_cast<std::uint32_t>(here.size()), static_cast<std::uint32_t>(parameters.m)});
+    }
+  }
+
+  [[nodiscard]] const HnswLevels& levels() const noexcept { return levels_; }
+  [[nodiscard]] const HnswLevel& level(std::size_t level) const noexcept { return views_[level]; }
+  [[nodiscard]] HnswGraph graph() const noexcept { return {views_[0], std::span(views_).subspan(1)}; }
+  [[nodiscard]] std::uint32_t* links_of(std::size_t level, std::uint32_t node) noexcept {
+    return links_[level].data() + std::size_t{node} * views_[level].degree;
+  }
+
+ private:
+  HnswLevels levels_;
+  std::vector<std::vector<std::uint32_t>> links_, down_;  // by level; the views point into them, which a move leaves where they are
+  std::vector<HnswLevel> views_;
+};
+
+/// Links every row of a space. One use.
+template <class Space>
+class HnswBuilder {
+ public:
+  using Query = typename Space::Query;
+
+  /// REQUIRES: rows < max_hnsw_rows, 2 <= m <= max_hnsw_m, ef_construction > 0.
+  HnswBuilder(Space space, const HnswBuildParameters& parameters)
+      : space_(std::move(space)), parameters_(parameters), links_(space_.rows(), parameters), locks_(std::make_unique<std::atomic<bool>[]>(space_.rows())) {}
+
+  /// `step()` is called after each row, on any of the threads, and may throw, which ends it. With one thread the same rows give the same graph.
+  template <class Step>
+  [[nodiscard]] HnswLinks build(std::size_t threads, Step&& step) {
+    const auto rows = space_.rows();
+    if (rows == 0) return std::move(links_);
+    // Where walks begin is there first, and some rows to walk along before threads may miss each other's.
+    const auto top = links_.levels().count();
+    const auto first = top == 0 ? 0 : links_.levels().rows(top).front();
+    constexpr std::uint32_t alone = 256;
+    Worker worker;
+    step();
+    std::uint32_t row = 0;
+    for (; row < std::min(rows, alone); ++row) {
+      if (row == first) continue;
+      add(row, worker);
+      step();
+    }
+    std::vector<std::unique_ptr<Worker>> idle;
+    std::mutex mutex;
+    constexpr std::uint32_t batch = 64;
+    const std::size_t batches = (rows - row + batch - 1) / batch;
+    parallel_for(batches, threads, [&](std::size_t i) {
+      std::unique_ptr<Worker> mine;
+      {
+        const std::lock_guard guard(mutex);
+        if (!idle.empty()) {
+          mine = std::move(idle.back());
+          idle.pop_back();
+        }
+      }
+      if (!mine) mine = std::make_unique<Worker>();
+      const auto begin = row + static_cast<std::uint32_t>(i) * batch;
+      for (auto r = begin; r < std::min(rows, begin + batch); ++r) {
+        if (r == first) continue;
+        add(r, *mine);
+        step();
+      }
+      const std::lock_guard guard(mutex);
+      idle.push_back(std::move(mine));
+    });
+    return std::move(links_);
+  }
+
+ private:
+  struct Near {
+    float distance;
+    std::uint32_t node;
+  };
+  struct Worker {
+    HnswScratch scratch;
+    std::vector<std::vector<Near>> chosen;  // by level: what the row will be linked to
+    std::vector<Near> candidates, kept;
+  };
+
+  /// Holds what may be linked to while a row's links are rewritten.
+  class Lock {
+   public:
+    explicit Lock(std::atomic<bool>& lock) noexcept : lock_(lock) {
+      while (lock_.exchange(true, std::memory_order_acquire)) lock_.wait(true, std::memory_order_relaxed);
+    }
+    ~Lock() {
+      lock_.store(false, std::memory_order_release);
+      lock_.notify_one();
+    }
+    Lock(const Lock&) = delete;
+    Lock& operator=(const Lock&) = delete;
+
+   private:
+    std::atomic<bool>& lock_;
+  };
+
+  void add(std::uint32_t row, Worker& worker) {
+    const auto query = space_.query(row);
+    const auto& levels = links_.levels();
+    std::size_t own = 0;
+    while (own < levels.count() && levels.has(own + 1, row)) ++own;
+    if (worker.chosen.size() <= levels.count()) worker.chosen.resize(levels.count() + 1);
+
+    std::uint64_t distances = 0;
+    std::uint32_t node = 0;
+    for (auto level = levels.count(); level > own; --level) {
+      node = descend(links_.level(level), query, node, distances);
+      node = links_.level(level).down[node];
+    }
+    for (auto level = own + 1; level-- > 0;) {
+      const auto& here = links_.level(level);
+      if (level == 0)
+        walk<true>(here, query, node, parameters_.ef_construction, worker.scratch, distances);
+      else
+        walk<false>(here, query, node, parameters_.ef_construction, worker.scratch, distances);
+      auto& near = worker.candidates;
+      near.clear();
+      const auto self = levels.node(level, row);
+      for (std::size_t i = 0; i < worker.scratch.pool.size(); ++i)
+        if (worker.scratch.pool[i].id() != self) near.push_back({worker.scratch.pool[i].distance, worker.scratch.pool[i].id()});
+      choose(here, near, parameters_.m, worker.chosen[level]);
+      if (level != 0) node = here.down[near.empty() ? node : near.front().node];
+    }
+    // From the ground up: who finds the row on a level can go on below.
+    for (std::size_t level = 0; level <= own; ++level) {
+      const auto self = levels.node(level, row);
+      {
+        const Lock lock(locks_[row]);
+        write(links_.links_of(level, self), links_.level(level).degree, worker.chosen[level]);
+      }
+      for (const auto& near : worker.chosen[level]) link(level, near, self, worker);
+    }
+  }
+
+  /// Of the nearest first, those that are nearer to the query than to any that was taken before them: so that links lead into all directions.
+  void choose(const HnswLevel& level, const std::vector<Near>& near, std::size_t most, std::vector<Near>& chosen) const {
+    chosen.clear();
+    for (const auto& candidate : near) {
+      if (chosen.size() == most) break;
+      const auto query = space_.query(level.row(candidate.node));
+      const bool apart = std::none_of(chosen.begin(), chosen.end(), [&](const Near& taken) { return query.at(level.row(taken.node)) < candidate.distance; });
+      if (apart) chosen.push_back(candidate);
+    }
+  }
+  static void write(std::uint32_t* links, std::size_t degree, const std::vector<Near>& nodes) noexcept {
+    for (std::size_t i = 0; i < degree; ++i) __atomic_store_n(links + i, i < nodes.size() ? nodes[i].node : no_link, __ATOMIC_RELAXED);
+  }
+  /// A link from a node to a new one, in the place of another where there is no room.
+  void link(std::size_t l, const Near& from, std::uint32_t to, Worker& worker) {
+    auto& candidates = worker.candidates;
+    const auto& level = links_.level(l);
+    const auto row = level.row(from.node);
+    const Lock lock(locks_[row]);
+    auto* const links = links_.links_of(l, from.node);
+    std::size_t used = 0;
+    while (used < level.degree && links[used] != no_link) ++used;
+    if (used < level.degree) {
+      __atomic_store_n(links + used, to, __ATOMIC_RELAXED);
+      return;
+    }
+    const auto query = space_.query(row);
+    for (std::size_t i = 0; i < used; ++i) query.fetch(level.row(links[i]));
+    candidates.clear();
+    candidates.push_back({from.distance, to});
+    for (std::size_t i = 0; i < used; ++i) candidates.push_back({query.at(level.row(links[i])), links[i]});
+    std::sort(candidates.begin(), candidates.end(),
+              [](const Near& a, const Near& b) { return a.distance < b.distance || (a.distance == b.distance && a.node < b.node); });
+    choose(level, candidates, level.degree, worker.kept);
+    write(links, level.degree, worker.kept);
+  }
+
+  Space space_;
+  HnswBuildParameters parameters_;
+  HnswLinks links_;
+  std::unique_ptr<std::atomic<bool>[]> locks_;  // by row
+};
+
+}  // namespace quiver::detail

@@ -1,0 +1,214 @@
+#include <quiver/index/hnsw_builder.hpp>
+#include <quiver/index/hnsw_rows.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include "support/clusters.hpp"
+#include "support/sanitized.hpp"
+
+#include <mutex>
+#include <numeric>
+#include <stdexcept>
+#include <vector>
+
+using namespace quiver;
+using namespace quiver::detail;
+using test::Clusters;
+
+namespace {
+
+constexpr Metric all_metrics[] = {Metric::l2, Metric::inner_product, Metric::cosine};
+
+HnswLinks build(const Clusters& data, Metric metric, const HnswBuildParameters& parameters = {}, std::size_t threads = 1) {
+  return with_space(metric, data.rows(), [&](auto space) { return HnswBuilder(space, parameters).build(threads, [] {}); });
+}
+
+template <Metric metric>
+std::vector<Candidate> nearest(const Clusters& data, const HnswGraph& graph, std::span<const float> query, std::size_t k, std::size_t ef) {
+  HnswScratch scratch;
+  std::uint64_t distances = 0;
+  search_graph(graph, FlatRowQuery<NativeArch, metric>(data.rows(), query.data(), inverse_norm(query)), ef, scratch, distances);
+  BOOST_TEST(distances >= scratch.pool.size());
+  std::vector<Candidate> found;
+  for (std::size_t i = 0; i < std::min(k, scratch.pool.size()); ++i) found.push_back({scratch.pool[i].distance, scratch.pool[i].id()});
+  return found;
+}
+std::vector<Candidate> nearest(Metric metric, const Clusters& data, const HnswGraph& graph, std::span<const float> query, std::size_t k, std::size_t ef) {
+  switch (metric) {
+    case Metric::l2:
+      return nearest<Metric::l2>(data, graph, query, k, ef);
+    case Metric::inner_product:
+      return nearest<Metric::inner_product>(data, graph, query, k, ef);
+    case Metric::cosine:
+      break;
+  }
+  return nearest<Metric::cosine>(data, graph, query, k, ef);
+}
+
+/// The share of the k nearest that were found, ties counted; each must be the distance of its row, bit for bit.
+double recall(Metric metric, const Clusters& data, const HnswGraph& graph, std::size_t k, std::size_t ef, std::size_t queries = 50) {
+  std::size_t hits = 0;
+  for (std::size_t q = 0; q < queries; ++q) {
+    const auto query = data.query(q);
+    const FlatQuery flat(metric, query);
+    TopK all(data.size());
+    flat_scan(flat, data.rows(), 0, all);
+    const auto exact = all.take_sorted();
+    std::vector<float> distance_of(data.size());
+    for (const auto& each : exact) distance_of[static_cast<std::size_t>(each.id)] = each.distance;
+    const auto found = nearest(metric, data, graph, query, k, ef);
+    BOOST_TEST(std::is_sorted(found.begin(), found.end()));
+    for (const auto& each : found) {
+      BOOST_REQUIRE(each.id < data.size());
+      BOOST_TEST(each.distance == distance_of[static_cast<std::size_t>(each.id)]);
+      hits += each.distance <= exact[k - 1].distance ? 1 : 0;
+    }
+  }
+  return static_cast<double>(hits) / static_cast<double>(k * queries);
+}
+
+std::vector<std::uint32_t> words(const HnswGraph& graph) {
+  std::vector<std::uint32_t> all(graph.ground.links, graph.ground.links + std::size_t{graph.ground.nodes} * graph.ground.degree);
+  for (const auto& level : graph.upper) {
+    all.insert(all.end(), level.links, level.links + std::size_t{level.nodes} * level.degree);
+    all.insert(all.end(), level.rows, level.rows + level.nodes);
+    all.insert(all.end(), level.down, level.down + level.nodes);
+  }
+  return all;
+}
+
+/// Used links first, each to another node that is there and none twice; a level's nodes lead to their rows.
+void check_shape(const HnswGraph& graph) {
+  const auto check = [](const HnswLevel& level, const HnswLevel* below) {
+    for (std::uint32_t node = 0; node < level.nodes; ++node) {
+      const std::span links(level.links_of(node), level.degree);
+      const auto end = std::find(links.begin(), links.end(), no_link);
+      BOOST_TEST(std::all_of(end, links.end(), [](auto link) { return link == no_link; }));
+      std::vector<std::uint32_t> used(links.begin(), end);
+      std::sort(used.begin(), used.end());
+      BOOST_TEST((std::adjacent_find(used.begin(), used.end()) == used.end()));
+      BOOST_TEST((used.empty() || (used.back() < level.nodes && !std::binary_search(used.begin(), used.end(), node))));
+      if (below != nullptr) BOOST_TEST((level.down[node] < below->nodes && below->row(level.down[node]) == level.rows[node]));
+    }
+  };
+  check(graph.ground, nullptr);
+  for (std::size_t l = 0; l < graph.upper.size(); ++l) check(graph.upper[l], l == 0 ? &graph.ground : &graph.upper[l - 1]);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(hnsw)
+
+BOOST_AUTO_TEST_CASE(nearly_all_that_a_scan_finds_is_found) {
+  const std::size_t rows = test::sanitized ? 1'500 : 6'000;
+  for (const auto metric : all_metrics)
+    for (const std::size_t dimension : {3u, 40u}) {
+      const Clusters data(rows, dimension, 60, 7);
+      const auto links = build(data, metric);
+      check_shape(links.graph());
+      const auto low = recall(metric, data, links.graph(), 10, 10), high = recall(metric, data, links.graph(), 10, 100);
+      BOOST_TEST_MESSAGE("metric " << static_cast<int>(metric) << ", " << dimension << " dimensions: recall " << low << " at ef 10, " << high << " at ef 100");
+      BOOST_TEST(high >= 0.97);
+      BOOST_TEST(high >= low);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(with_as_many_candidates_as_rows_nothing_is_missed) {
+  const Clusters data(300, 8, 5, 3);
+  const auto links = build(data, Metric::l2);
+  BOOST_TEST(recall(Metric::l2, data, links.graph(), 300, 300) == 1.0);
+}
+
+BOOST_AUTO_TEST_CASE(one_thread_builds_the_same_graph_again_and_another_seed_another) {
+  const Clusters data(2'000, 12, 20, 5);
+  const auto first = words(build(data, Metric::l2).graph()), again = words(build(data, Metric::l2).graph());
+  BOOST_TEST((first == again));
+  BOOST_TEST((first != words(build(data, Metric::l2, {.seed = 101}).graph())));
+}
+
+BOOST_AUTO_TEST_CASE(many_threads_build_one_as_good, *boost::unit_test::label("threads")) {
+  const Clusters data(test::sanitized ? 1'500 : 6'000, 24, 60, 9);
+  const auto alone = build(data, Metric::l2), together = build(data, Metric::l2, {}, 4);
+  check_shape(together.graph());
+  const auto one = recall(Metric::l2, data, alone.graph(), 10, 40), many = recall(Metric::l2, data, together.graph(), 10, 40);
+  BOOST_TEST_MESSAGE("recall " << one << " of one thread, " << many << " of four");
+  BOOST_TEST(many >= one - 0.02);
+}
+
+BOOST_AUTO_TEST_CASE(few_rows_equal_rows_and_rows_without_variance) {
+  for (const std::size_t rows : {1u, 2u, 3u, 17u}) {
+    const Clusters data(rows, 5, 2, 1);
+    const auto links = build(data, Metric::l2);
+    check_shape(links.graph());
+    BOOST_TEST(recall(Metric::l2, data, links.graph(), rows, 50) == 1.0);
+  }
+  auto same = Clusters(500, 6, 1, 1);
+  same.set_all(2.5f);
+  const auto links = build(same, Metric::l2);
+  check_shape(links.graph());
+  const auto found = nearest(Metric::l2, same, links.graph(), same.query(0), 10, 20);
+  BOOST_TEST(found.size() == 10u);
+  BOOST_TEST((build(Clusters(0, 4, 1, 1), Metric::l2).graph().ground.nodes == 0u));
+}
+
+BOOST_AUTO_TEST_CASE(clusters_far_apart_are_all_reached) {
+  const Clusters data(3'000, 10, 30, 2, 1e4f);
+  const auto links = build(data, Metric::l2);
+  BOOST_TEST(recall(Metric::l2, data, links.graph(), 10, 64) >= 0.97);
+}
+
+BOOST_AUTO_TEST_CASE(huge_norms_under_inner_product) {
+  Clusters data(2'000, 10, 30, 2);
+  data.scale(7, 1e18f);  // the product of two is beyond float
+  const auto links = build(data, Metric::inner_product);
+  BOOST_TEST(recall(Metric::inner_product, data, links.graph(), 1, 64) >= 0.9);
+}
+
+BOOST_AUTO_TEST_CASE(a_step_that_throws_ends_the_build) {
+  const Clusters data(3'000, 4, 10, 1);
+  for (const std::size_t threads : {1u, 3u}) {
+    std::atomic<int> left = 1'000;
+    const auto step = [&] {
+      if (--left < 0) throw std::runtime_error("enough");
+    };
+    BOOST_CHECK_THROW(static_cast<void>(HnswBuilder(FlatRowSpace<NativeArch, Metric::l2>(data.rows()), {}).build(threads, step)), std::runtime_error);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_pool_keeps_the_nearest_and_hands_each_out_once) {
+  CandidatePool pool;
+  VisitedSet visited;
+  for (const std::size_t capacity : {1u, 2u, 7u, 100u}) {
+    pool.reset(capacity);
+    visited.reset(64);
+    std::vector<Candidate> all;
+    std::vector<std::uint32_t> handed;
+    for (std::uint32_t i = 0; i < 60; ++i) {
+      const auto node = i * 37 % 61;
+      BOOST_TEST(visited.insert(node));
+      BOOST_TEST(!visited.insert(node));
+      const auto distance = static_cast<float>(node % 7);
+      pool.offer(distance, node);
+      all.push_back({distance, node});
+      if (i % 3 == 0) {
+        const auto peeked = pool.peek(), next = pool.next();
+        BOOST_TEST(peeked == next);
+        if (next != CandidatePool::none) handed.push_back(next);
+      }
+    }
+    for (std::uint32_t next; (next = pool.next()) != CandidatePool::none;) handed.push_back(next);
+    BOOST_TEST(pool.size() == std::min<std::size_t>(capacity, 60));
+    BOOST_TEST((pool.bound() == (capacity > 60 ? std::numeric_limits<float>::infinity() : pool[pool.size() - 1].distance)));
+    // Of equal ones at the end those that came first stay, so distances are compared.
+    std::sort(all.begin(), all.end());
+    for (std::size_t i = 0; i < pool.size(); ++i) {
+      BOOST_TEST(pool[i].distance == all[i].distance);
+      if (i != 0) BOOST_TEST((pool[i - 1].distance < pool[i].distance || pool[i - 1].id() < pool[i].id()));
+      BOOST_TEST((std::count(handed.begin(), handed.end(), pool[i].id()) == 1));
+    }
+    std::sort(handed.begin(), handed.end());
+    BOOST_TEST((std::adjacent_find(handed.begin(), handed.end()) == handed.end()));
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
