@@ -248,7 +248,7 @@ class Collection {
     for (const auto& segment : now->version().manifest.segments) {
       SegmentInfo info{segment.id, segment.rows(), 0, 0, segment.sealed};
       info.deleted = now->rows().deletes().count(segment.blocks.front().first, segment.blocks.back().last);
-      for (const auto& block : segment.blocks) info.bytes += block.file.identity.length;
+      for (const auto& block : segment.blocks) info.bytes += block.file.identity.length + block.graph.identity.length;
       out.push_back(info);
     }
     return out;
@@ -268,7 +268,7 @@ class Collection {
     out.resident = now->rows().memtable_bytes() + detail::bytes_in_memory(now->version());
     for (const auto& segment : manifest.segments)
       for (const auto& block : segment.blocks)
-        (block.type == detail::BlockType::scalar ? out.bytes.scalar : out.bytes.vector_index) += block.file.identity.length;
+        (block.type == detail::BlockType::scalar ? out.bytes.scalar : out.bytes.vector_index) += block.file.identity.length + block.graph.identity.length;
     for (const auto& run : manifest.id_runs) out.bytes.ids += run.identity.length;
     out.bytes.deletes = manifest.deletes.file.identity.length;
     for (const auto& file : state_->store()->list()) {

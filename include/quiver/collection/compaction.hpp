@@ -5,6 +5,7 @@
 #include <quiver/collection/progress.hpp>
 #include <quiver/columns/writer.hpp>
 #include <quiver/ids/merge.hpp>
+#include <quiver/segment/graph_build.hpp>
 #include <quiver/segment/merge.hpp>
 
 #include <algorithm>
@@ -30,11 +31,12 @@ struct CompactionLimits {
   [[nodiscard]] static constexpr CompactionLimits background() noexcept { return {8, 5, 16, false}; }
 };
 
-/// Neighbouring segments of a version that become one, of the rows that live.
+/// Neighbouring segments of a version that become one, of the rows that live; or one segment that stays as it is and gets the graphs that its blocks lack.
 struct CompactionGroup {
   std::size_t segment = 0, segments = 0;  // the first and how many
   std::size_t part = 0, parts = 0;
   std::uint64_t rows = 0, live = 0;
+  bool only_graphs = false;
 };
 
 struct CompactionPlan {
@@ -42,6 +44,15 @@ struct CompactionPlan {
   bool merge_runs = false;
   [[nodiscard]] bool empty() const noexcept { return groups.empty() && !merge_runs; }
 };
+
+/// True if a block of the segment is to have a graph and has none.
+[[nodiscard]] inline bool lacks_graph(const Schema& schema, const SegmentRef& segment) {
+  return std::any_of(segment.blocks.begin(), segment.blocks.end(), [&](const BlockRef& block) {
+    if (block.type != BlockType::vector_index || !block.graph.name.empty()) return false;
+    const auto* field = schema.find_vector(block.field);
+    return field != nullptr && std::holds_alternative<Hnsw>(field->index()) && block.rows < max_hnsw_rows;
+  });
+}
 
 /// What pays to be merged: segments with many parts or deleted rows, and neighbours that fit into one segment. Merging what was merged is nothing.
 template <StoragePolicy P>
@@ -57,6 +68,10 @@ template <StoragePolicy P>
     single.push_back(group);
   }
   CompactionPlan plan;
+  const auto only_graphs = [](CompactionGroup group) {
+    group.only_graphs = true;
+    return group;
+  };
   bool drops = false;
   for (std::size_t i = 0; i < single.size();) {
     auto group = single[i++];
@@ -67,7 +82,11 @@ template <StoragePolicy P>
       group.live += single[i].live;
     }
     const auto deleted = group.rows - group.live;
-    if (group.parts < limits.parts && (deleted == 0 || deleted < group.rows / limits.deleted_of)) continue;
+    if (group.parts < limits.parts && (deleted == 0 || deleted < group.rows / limits.deleted_of)) {
+      for (auto s = group.segment; s < group.segment + group.segments; ++s)
+        if ((limits.flush || manifest.segments[s].sealed) && lacks_graph(manifest.schema, manifest.segments[s])) plan.groups.push_back(only_graphs(single[s]));
+      continue;
+    }
     plan.groups.push_back(group);
     drops = drops || deleted != 0;
   }
@@ -99,7 +118,8 @@ template <StoragePolicy P>
 }
 
 /// Writes what a plan says. Every chunk that is read is compared with its checksum first, so that damage is never copied under a new one. Memory is bounded by
-/// a group of 65,536 rows, by options.memory for the texts of such a group, and by the cursors; `number(member)` gives the next number of a kind of file.
+/// a group of 65,536 rows, by options.memory for the texts of such a group, and by the cursors; while a graph is built, by the vectors and links of its
+/// segment. `number(member)` gives the next number of a kind of file.
 template <WritableStoragePolicy P, class Number>
 class CompactionWriter {
  public:
@@ -108,6 +128,7 @@ class CompactionWriter {
         to_(to),
         base_(*to.base),
         number_(std::move(number)),
+        threads_(options.threads),
         text_bytes_(text_bytes_per_column(options.memory, schema())),
         ticker_(options.progress, store.path(), steps()) {}
 
@@ -115,9 +136,9 @@ class CompactionWriter {
   [[nodiscard]] std::vector<typename P::Draft> write() {
     for (const auto& group : to_.plan.groups) {
       verify(group);
-      to_.segments.push_back(merge(group));
+      to_.segments.push_back(group.only_graphs ? with_graphs(group) : merge(group));
     }
-    to_.dropped = base_.deletes.filtered([&](DocId id) { return within_groups(id); });
+    to_.dropped = base_.deletes.filtered([&](DocId id) { return within_merged(id); });
     if (to_.plan.merge_runs && base_.manifest.documents != 0) merge_runs();
     ticker_.stage("publish");
     return std::move(drafts_);
@@ -138,15 +159,19 @@ class CompactionWriter {
   }
   [[nodiscard]] std::uint64_t steps() const {
     std::uint64_t sum = 0;
-    for (const auto& group : to_.plan.groups) sum += group.rows + group.live * (1 + schema().vectors().size());
+    for (const auto& group : to_.plan.groups) {
+      sum += group.rows + (group.only_graphs ? 0 : group.live * (1 + schema().vectors().size()));
+      for (const auto& field : schema().vectors())
+        if (std::holds_alternative<Hnsw>(field.index())) sum += group.only_graphs ? group.rows : group.live;
+    }
     if (to_.plan.merge_runs)
       for (const auto& run : base_.runs) sum += run->size() * 3;
     return sum;
   }
   [[nodiscard]] Parts parts(const CompactionGroup& group) const { return Parts(base_.parts).subspan(group.part, group.parts); }
-  [[nodiscard]] bool within_groups(DocId id) const {
+  [[nodiscard]] bool within_merged(DocId id) const {
     return std::any_of(to_.plan.groups.begin(), to_.plan.groups.end(),
-                       [&](const auto& group) { return parts(group).front()->first() <= id && id <= parts(group).back()->last(); });
+                       [&](const auto& group) { return !group.only_graphs && parts(group).front()->first() <= id && id <= parts(group).back()->last(); });
   }
 
   void verify(const CompactionGroup& group) {
@@ -181,9 +206,34 @@ class CompactionWriter {
       block.field = schema().vectors()[i].name();
       block.file =
           draft(block_name({segment.id, number_(&NextNumbers::block), BlockType::vector_index}), [&](auto& to) { return merge_vectors(to, group, i); });
+      if (const auto* hnsw = graph_of(i, group.live)) block.graph = build_graph(segment.id, i, *hnsw, parts(group), group.live, base_.deletes);
       segment.blocks.push_back(std::move(block));
     }
     return segment;
+  }
+  /// The segment with a graph for each block that is to have one.
+  [[nodiscard]] SegmentRef with_graphs(const CompactionGroup& group) {
+    auto segment = base_.manifest.segments[group.segment];
+    const auto all = parts(group);
+    const auto step = 1 + schema().vectors().size();
+    for (std::size_t p = 0; p < all.size(); ++p)
+      for (std::size_t i = 0; i < schema().vectors().size(); ++i) {
+        auto& block = segment.blocks[p * step + 1 + i];
+        const auto* hnsw = graph_of(i, block.rows);
+        if (hnsw != nullptr && block.graph.name.empty()) block.graph = build_graph(segment.id, i, *hnsw, all.subspan(p, 1), block.rows, {});
+      }
+    return segment;
+  }
+  /// Null where the field is to have none.
+  [[nodiscard]] const Hnsw* graph_of(std::size_t field, std::uint64_t rows) const {
+    return rows < max_hnsw_rows ? std::get_if<Hnsw>(&schema().vectors()[field].index()) : nullptr;
+  }
+  [[nodiscard]] FileRef build_graph(SegmentId segment, std::size_t field, const Hnsw& hnsw, Parts parts, std::uint64_t rows, const DeleteSet& deletes) {
+    ticker_.stage("build index");
+    const GraphRows<P> vectors(store_, schema().vectors()[field], field, parts, deletes, rows);
+    return draft(block_name({segment, number_(&NextNumbers::block), BlockType::vector_graph}), [&](auto& to) {
+      return write_graph(to, vectors, {.m = hnsw.m, .ef_construction = hnsw.ef_construction}, threads_, [&](std::uint64_t steps) { ticker_.step(steps); });
+    });
   }
   template <class Draft>
   [[nodiscard]] FileIdentity merge_scalars(Draft& to, const CompactionGroup& group, BlockRef& block) {
@@ -229,6 +279,7 @@ class CompactionWriter {
   Compaction<P>& to_;
   const OpenVersion<P>& base_;
   Number number_;
+  std::size_t threads_;
   std::uint64_t text_bytes_;
   Ticker ticker_;
   std::vector<typename P::Draft> drafts_;
@@ -252,6 +303,13 @@ template <StoragePolicy P>
   for (std::size_t g = 0; g < edit.plan.groups.size(); ++g) {
     const auto& group = edit.plan.groups[g];
     for (; i < group.segment; ++i) segments.push_back(next.segments[i]);
+    if (group.only_graphs) {
+      // Its files are those that it had; what was flushed into it meanwhile stays behind them.
+      segments.push_back(next.segments[i++]);
+      const auto& built = edit.segments[g].blocks;
+      std::copy(built.begin(), built.end(), segments.back().blocks.begin());
+      continue;
+    }
     if (!edit.segments[g].blocks.empty()) segments.push_back(edit.segments[g]);
     i += group.segments;
     // What was flushed into the last of them meanwhile stays where it is.

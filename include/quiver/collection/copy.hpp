@@ -63,7 +63,10 @@ class Copy {
     for (const auto& segment : version.manifest.segments)
       for (const auto& files : part_files(version.manifest.schema, segment)) {
         visit(files.scalar, (*part)->scalars().block());
-        for (std::size_t i = 0; i < files.vectors.size(); ++i) visit(files.vectors[i], (*part)->vectors(i).block());
+        for (std::size_t i = 0; i < files.vectors.size(); ++i) {
+          visit(files.vectors[i], (*part)->vectors(i).block());
+          if (const auto* graph = (*part)->graph(i)) visit(files.graphs[i], graph->block());
+        }
         ++part;
       }
     for (std::size_t i = 0; i < version.runs.size(); ++i) visit(version.manifest.id_runs[i], version.runs[i]->block());

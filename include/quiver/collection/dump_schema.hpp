@@ -88,6 +88,12 @@ struct DumpInfo {
     key("name", "{"), text(field.name());
     key("dimension"), append_json_number(out, field.dimension());
     key("metric"), text(to_string(field.metric()));
+    if (const auto* hnsw = std::get_if<Hnsw>(&field.index())) {
+      key("index"), key("m", "{"), append_json_number(out, hnsw->m);
+      key("ef_construction"), append_json_number(out, hnsw->ef_construction);
+      key("ef"), append_json_number(out, hnsw->ef);
+      out += '}';
+    }
     key("file"), text(dump_vectors_name(i));
   });
   key("options", "  ");
@@ -224,6 +230,7 @@ class DumpInfoParser {
     Seen seen;
     std::string own;
     std::size_t dimension = 0, metric = 0;
+    IndexType index;
     members(seen, [&](std::string_view name) {
       if (name == "name") {
         json_.string(own);
@@ -231,6 +238,8 @@ class DumpInfoParser {
         dimension = json_.integer<std::size_t>();
       } else if (name == "metric") {
         metric = one_of(metrics);
+      } else if (name == "index") {
+        index = hnsw();
       } else if (name == "file") {
         if (json_.string() != dump_vectors_name(vectors_.size())) json_.broken("the file of this field must be " + dump_vectors_name(vectors_.size()));
       } else {
@@ -240,6 +249,26 @@ class DumpInfoParser {
     });
     need(seen.contains("name"), "name"), need(seen.contains("dimension"), "dimension"), need(seen.contains("metric"), "metric");
     vectors_.emplace_back(own, dimension, static_cast<Metric>(metric));
+    vectors_.back().index(index);
+  }
+  /// The numbers of an index; the schema judges them.
+  [[nodiscard]] Hnsw hnsw() {
+    Seen seen;
+    Hnsw index;
+    members(seen, [&](std::string_view name) {
+      if (name == "m") {
+        index.m = json_.integer<std::size_t>();
+      } else if (name == "ef_construction") {
+        index.ef_construction = json_.integer<std::size_t>();
+      } else if (name == "ef") {
+        index.ef = json_.integer<std::size_t>();
+      } else {
+        return false;
+      }
+      return true;
+    });
+    need(seen.contains("m"), "m"), need(seen.contains("ef_construction"), "ef_construction"), need(seen.contains("ef"), "ef");
+    return index;
   }
   void options() {
     Seen seen;

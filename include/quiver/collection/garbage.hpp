@@ -64,9 +64,15 @@ void remove_new_files(typename P::Store& store, const Version& next, const Versi
 /// The files of a compaction that no manifest names.
 template <WritableStoragePolicy P>
 void remove_files(typename P::Store& store, const Compaction<P>& edit) noexcept {
-  for (const auto& segment : edit.segments)
-    for (const auto& block : segment.blocks) remove_quietly<P>(store, block.file.name);
-  if (edit.run) remove_quietly<P>(store, edit.run->name);
+  try {
+    const auto& before = edit.base->manifest;
+    Version files;
+    files.log = before.log;
+    files.segments = edit.segments;  // what only got an index names files of the base as well
+    if (edit.run) files.id_runs.push_back(*edit.run);
+    remove_new_files<P>(store, files, before);
+  } catch (...) {
+  }
 }
 
 /// Once `newest` is published in the place of `before`: the manifests that it does not list any more, and the files that only they named.

@@ -64,8 +64,8 @@ struct Progress {
 /// Of optimize().
 struct OptimizeOptions {
   std::function<bool(const Progress&)> progress = {};  ///< called often, by the calling thread and without a lock; false stops the call
-  std::size_t threads = 0;                             ///< at most; 0: all. Merging is done by one so far
-  std::uint64_t memory = 0;                            ///< about the bytes of text to hold at once; 0: 256 MiB
+  std::size_t threads = 0;                             ///< at most, to build an index of vectors; 0: all. Merging is done by one
+  std::uint64_t memory = 0;  ///< about the bytes of text to hold at once; 0: 256 MiB. An index of vectors is built over a segment's vectors in memory besides
 };
 
 /// Of Collection::backup.

@@ -212,7 +212,8 @@ class CollectionState {
 
   /// From now on a thread compacts after a flush where that pays. What fails there leaves the collection as it was and is tried again after a pause.
   void compact_in_background() {
-    compactor_.start([this] { compact(CompactionLimits::background(), {.progress = [this](const Progress&) { return !compactor_.stopping(); }}); });
+    compactor_.start(
+        [this] { compact(CompactionLimits::background(), {.progress = [this](const Progress&) { return !compactor_.stopping(); }, .threads = 1}); });
   }
   [[nodiscard]] std::string background_error() const { return forked() ? std::string() : compactor_.error(); }
 

@@ -103,7 +103,10 @@ class Verifier {
       for (const auto& files : part_files(version.schema, segment)) {
         const auto problems = report_.problems.size();
         check_block(files.scalar, BlockKind::scalar, files.holds(version.schema));
-        for (std::size_t i = 0; i < files.vectors.size(); ++i) check_block(files.vectors[i], BlockKind::vector_index, files.holds(version.schema, i));
+        for (std::size_t i = 0; i < files.vectors.size(); ++i) {
+          check_block(files.vectors[i], BlockKind::vector_index, files.holds(version.schema, i));
+          if (!files.graphs[i].name.empty()) check_block(files.graphs[i], BlockKind::vector_graph, holds_links);
+        }
         whole = whole && report_.problems.size() == problems;
         if (whole) guarded(files.scalar.name, [&] { parts.push_back(std::make_shared<const Part<P>>(store_, version.schema, files)); });
         whole = whole && report_.problems.size() == problems;

@@ -29,8 +29,8 @@ struct OpenVersion {
   DeleteSet deletes;
 
   /// Null where it has no such thing open.
-  [[nodiscard]] typename Rows<P>::Parts::value_type part(FileId id) const {
-    const auto found = std::find_if(parts.begin(), parts.end(), [&](const auto& each) { return each->id() == id; });
+  [[nodiscard]] typename Rows<P>::Parts::value_type part(const PartFiles& files) const {
+    const auto found = std::find_if(parts.begin(), parts.end(), [&](const auto& each) { return each->files() == files; });
     return found == parts.end() ? nullptr : *found;
   }
   /// `likely`: where it is if this version and the asking one have the same runs before it.
@@ -51,7 +51,10 @@ template <StoragePolicy P>
                 }) {
     for (const auto& part : version.parts) {
       sum += part->scalars().reader().resident();
-      for (std::size_t i = 0; i < part->vector_fields(); ++i) sum += part->vectors(i).block().reader().resident();
+      for (std::size_t i = 0; i < part->vector_fields(); ++i) {
+        sum += part->vectors(i).block().reader().resident();
+        if (const auto* graph = part->graph(i)) sum += graph->block().reader().resident();
+      }
     }
     for (const auto& run : version.runs) sum += run->block().reader().resident();
   }
@@ -64,8 +67,11 @@ template <StoragePolicy P>
   const auto step = 1 + schema.vectors().size();
   for (std::size_t at = 0; at + step <= segment.blocks.size(); at += step) {
     const auto& scalar = segment.blocks[at];
-    PartFiles files{scalar.file, {}, scalar.rows, scalar.first, scalar.last};
-    for (std::size_t i = 1; i < step; ++i) files.vectors.push_back(segment.blocks[at + i].file);
+    PartFiles files{scalar.file, {}, {}, scalar.rows, scalar.first, scalar.last};
+    for (std::size_t i = 1; i < step; ++i) {
+      files.vectors.push_back(segment.blocks[at + i].file);
+      files.graphs.push_back(segment.blocks[at + i].graph);
+    }
     out.push_back(std::move(files));
   }
   return out;
@@ -83,13 +89,13 @@ template <StoragePolicy P>
   for (const auto& segment : manifest.segments) {
     for (const auto& files : part_files(manifest.schema, segment)) {
       // In the same order as before, but for those that a compaction has put in the place of others.
-      const auto same = std::find_if(next, known.end(), [&](const auto& part) { return part->id() == files.scalar.identity.id; });
+      const auto same = std::find_if(next, known.end(), [&](const auto& part) { return part->files() == files; });
       if (same != known.end()) {
         out->parts.push_back(*same);
         next = same + 1;
         continue;
       }
-      auto part = other == nullptr ? nullptr : other->part(files.scalar.identity.id);
+      auto part = other == nullptr ? nullptr : other->part(files);
       out->parts.push_back(part ? std::move(part) : std::make_shared<const Part<P>>(*store, manifest.schema, files));
     }
   }

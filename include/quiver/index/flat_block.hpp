@@ -56,6 +56,22 @@ class FlatBlock {
     return {floats(scope, vectors_, row * dimension_, dimension_), dimension_};
   }
 
+  /// All rows, where the reader is one stretch of memory.
+  [[nodiscard]] std::optional<FlatRows> in_memory() const noexcept {
+    if constexpr (requires { block_.reader().data(); }) {
+      const auto* const base = block_.reader().data();
+      const auto at = [base](const Range& section) { return reinterpret_cast<const float*>(base + section.offset); };
+      return FlatRows{at(vectors_), norms_ ? at(*norms_) : nullptr, static_cast<std::size_t>(rows_), dimension_};
+    } else {
+      return std::nullopt;
+    }
+  }
+  /// One row; lives until the scope is renewed. REQUIRES: row < rows().
+  template <class Scope>
+  [[nodiscard]] FlatRows one(Scope& scope, std::uint64_t row) const {
+    return {floats(scope, vectors_, row * dimension_, dimension_), norms_ ? floats(scope, *norms_, row, 1) : nullptr, 1, dimension_};
+  }
+
   /// One query over all rows, ids first_id + row. Renews the scope.
   template <class Scope>
   void search(Scope& scope, const FlatQuery& query, std::uint64_t first_id, TopK& best) const {
@@ -84,10 +100,8 @@ class FlatBlock {
   /// Calls scan(first row, rows): once with everything where the reader is one stretch of memory, else in pieces of about a megabyte.
   template <class Scope, class Scan>
   void for_each_slab(Scope& scope, Scan&& scan) const {
-    if constexpr (requires { block_.reader().data(); }) {
-      const auto* const base = block_.reader().data();
-      const auto at = [base](const Range& section) { return reinterpret_cast<const float*>(base + section.offset); };
-      scan(std::uint64_t{0}, FlatRows{at(vectors_), norms_ ? at(*norms_) : nullptr, static_cast<std::size_t>(rows_), dimension_});
+    if (const auto all = in_memory()) {
+      scan(std::uint64_t{0}, *all);
     } else {
       const std::uint64_t slab = std::max<std::uint64_t>(1, (std::uint64_t{1} << 20) / (dimension_ * sizeof(float)));
       for (std::uint64_t first = 0; first < rows_; first += slab) {

@@ -12,7 +12,7 @@
 
 namespace quiver::detail {
 
-inline constexpr std::size_t max_hnsw_m = 128;
+inline constexpr std::size_t max_hnsw_m = 128;                          // as the schema has it, which this room does not know
 inline constexpr std::uint64_t max_hnsw_rows = std::uint64_t{1} << 31;  // a bit of a node's number is the pool's
 inline constexpr std::uint32_t no_link = ~std::uint32_t{0};
 

@@ -37,6 +37,38 @@ class FlatRowQuery {
   std::size_t lines_;  // of a row that are fetched; the processor itself goes on with longer ones
 };
 
+/// The same where a row is viewed each time, and bit for bit as well. Renews the scope; one thread.
+template <class Block, class Scope>
+class ViewedRowQuery {
+ public:
+  ViewedRowQuery(const Block& block, Scope& scope, const FlatQuery& query) noexcept : block_(block), scope_(scope), query_(query) {}
+  [[nodiscard]] float at(std::uint32_t row) const {
+    scope_.renew();
+    const auto one = block_.one(scope_, row);
+    return query_.distance(query_.kernels().one(query_.data(), one.rows, one.dimension), one, 0);
+  }
+  void fetch(std::uint32_t) const noexcept {}
+
+ private:
+  const Block& block_;
+  Scope& scope_;
+  const FlatQuery& query_;
+};
+
+/// Calls f(query) with what a graph over the rows is walked by.
+template <class Arch = NativeArch, class F>
+decltype(auto) with_row_query(const FlatQuery& query, const FlatRows& rows, F&& f) {
+  switch (query.metric()) {
+    case Metric::l2:
+      return f(FlatRowQuery<Arch, Metric::l2>(rows, query.data(), query.inverse_norm()));
+    case Metric::inner_product:
+      return f(FlatRowQuery<Arch, Metric::inner_product>(rows, query.data(), query.inverse_norm()));
+    case Metric::cosine:
+      break;
+  }
+  return f(FlatRowQuery<Arch, Metric::cosine>(rows, query.data(), query.inverse_norm()));
+}
+
 /// The rows, each of which can be asked for its distances to others. A view; any number of threads.
 template <class Arch, Metric metric>
 class FlatRowSpace {

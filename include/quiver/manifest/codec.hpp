@@ -13,7 +13,7 @@
 namespace quiver::detail {
 
 inline constexpr std::uint64_t manifest_magic = 0x314E414D56495551ull;  // "QUIVMAN1"
-inline constexpr std::uint32_t manifest_format_version = 2;             // 1: without a log, without deletes
+inline constexpr std::uint32_t manifest_format_version = 3;             // 1: without a log, without deletes; 2: without indexes of vectors
 inline constexpr std::size_t manifest_frame_size = 40;                  // magic, format version, three masks, length, checksum
 
 // The fields of the schema as the manifest holds them.
@@ -29,6 +29,18 @@ struct VectorRecord {
   Metric metric = Metric::l2;
 };
 
+// The index of a vector field that has one.
+struct IndexRecord {
+  std::uint32_t field = 0;  // its ordinal among the vector fields
+  std::uint8_t type = 1;    // 1: Hnsw
+  std::uint32_t m = 0, ef_construction = 0, ef = 0;
+};
+// The graph of a vector block that has one.
+struct GraphRecord {
+  std::uint32_t segment = 0, block = 0;  // where the block stands among the segments, and within its own
+  FileRef file;
+};
+
 // The fewest bytes that each struct takes in a manifest, with every string and list in it empty.
 inline constexpr std::size_t least_field = 8 + 3;
 inline constexpr std::size_t least_vector = 8 + 4 + 1;
@@ -36,6 +48,8 @@ inline constexpr std::size_t least_file = 8 + 32;
 inline constexpr std::size_t least_block = 1 + 8 + least_file + 24;
 inline constexpr std::size_t least_segment = 8 + 1 + 8;
 inline constexpr std::size_t least_retained = 24;
+inline constexpr std::size_t least_index = 4 + 1 + 12;
+inline constexpr std::size_t least_graph = 8 + least_file;
 
 template <class Archive>
 void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, FieldRecord& field) {
@@ -62,20 +76,92 @@ void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, RetainedVersion& version) 
   archive(version.number, version.time, version.documents);
 }
 
-/// The payload in the order of the bytes; the schema travels as its two lists.
+template <class Archive>
+void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, IndexRecord& index) {
+  archive(index.field, index.type, index.m, index.ef_construction, index.ef);
+}
+template <class Archive>
+void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, GraphRecord& graph) {
+  archive(graph.segment, graph.block, graph.file);
+}
+
+/// What travels apart from the version: the schema, and what an older format does not have.
+struct VersionLists {
+  std::vector<FieldRecord> fields;
+  std::vector<VectorRecord> vectors;
+  std::vector<std::uint64_t> continuing;
+  std::vector<IndexRecord> indexes;
+  std::vector<GraphRecord> graphs;
+};
+
+[[nodiscard]] inline VersionLists lists_of(const Version& version) {
+  VersionLists lists;
+  for (const auto& f : version.schema.fields()) lists.fields.push_back({f.name(), f.type(), f.is_nullable(), f.is_indexed()});
+  for (std::uint32_t i = 0; i < version.schema.vectors().size(); ++i) {
+    const auto& f = version.schema.vectors()[i];
+    lists.vectors.push_back({f.name(), static_cast<std::uint32_t>(f.dimension()), f.metric()});
+    if (const auto* hnsw = std::get_if<Hnsw>(&f.index()))
+      lists.indexes.push_back(
+          {i, 1, static_cast<std::uint32_t>(hnsw->m), static_cast<std::uint32_t>(hnsw->ef_construction), static_cast<std::uint32_t>(hnsw->ef)});
+  }
+  for (const auto& kept : version.retained)
+    if (kept.continues) lists.continuing.push_back(kept.number);
+  for (std::uint32_t s = 0; s < version.segments.size(); ++s)
+    for (std::uint32_t b = 0; b < version.segments[s].blocks.size(); ++b)
+      if (const auto& graph = version.segments[s].blocks[b].graph; graph != FileRef{}) lists.graphs.push_back({s, b, graph});
+  return lists;
+}
+
+/// Puts the lists where they belong. Throws what says that they belong nowhere: what was read is to be written again in the same bytes.
+inline void take_lists(VersionLists& lists, Version& version) {
+  // In the order of the retained ones and each once.
+  auto kept = version.retained.begin();
+  for (const auto number : lists.continuing) {
+    kept = std::find_if(kept, version.retained.end(), [number](const auto& v) { return v.number == number; });
+    if (kept == version.retained.end())
+      throw std::invalid_argument("version " + std::to_string(number) + " continues another and is not retained, or is out of order");
+    (kept++)->continues = true;
+  }
+  std::vector<Field> fields;
+  fields.reserve(lists.fields.size());
+  for (auto& f : lists.fields) fields.emplace_back(std::move(f.name), f.type, f.nullable, f.indexed);
+  std::vector<VectorField> vectors;
+  vectors.reserve(lists.vectors.size());
+  for (const auto& f : lists.vectors) vectors.emplace_back(f.name, f.dimension, f.metric);
+  std::uint64_t next = 0;
+  for (const auto& index : lists.indexes) {
+    if (index.field < next || index.field >= vectors.size() || index.type != 1)
+      throw std::invalid_argument("an index of kind " + std::to_string(index.type) + " of vector field " + std::to_string(index.field) + ", or out of order");
+    vectors[index.field].index(Hnsw{index.m, index.ef_construction, index.ef});
+    next = std::uint64_t{index.field} + 1;
+  }
+  version.schema = Schema(std::move(fields), std::move(vectors));
+  const GraphRecord* before = nullptr;
+  for (const auto& graph : lists.graphs) {
+    const bool ascends = before == nullptr || before->segment < graph.segment || (before->segment == graph.segment && before->block < graph.block);
+    if (!ascends || graph.segment >= version.segments.size() || graph.block >= version.segments[graph.segment].blocks.size() || graph.file == FileRef{})
+      throw std::invalid_argument("a graph of block " + std::to_string(graph.block) + " of segment " + std::to_string(graph.segment) +
+                                  ", which is not there, or out of order");
+    version.segments[graph.segment].blocks[graph.block].graph = graph.file;
+    before = &graph;
+  }
+}
+
+/// The payload in the order of the bytes.
 template <class Archive, class V>
-void transfer(Archive& archive, V& v, std::vector<FieldRecord>& fields, std::vector<VectorRecord>& vectors, std::vector<std::uint64_t>& continuing,
-              std::uint32_t format) {
+void transfer(Archive& archive, V& v, VersionLists& lists, std::uint32_t format) {
   archive(v.number, v.parent, v.store_id.low, v.store_id.high, v.time);
-  archive(list_field(fields, least_field), list_field(vectors, least_vector));
+  archive(list_field(lists.fields, least_field), list_field(lists.vectors, least_vector));
   archive(list_field(v.segments, least_segment), list_field(v.id_runs, least_file));
   archive(v.next_doc_id, v.next_segment, v.next_block, v.next_run, v.documents);
   archive(v.flush_bytes, v.segment_rows, v.retain_versions, v.retain_age_seconds);
   archive(v.preferred_policy, v.library_version, list_field(v.retained, least_retained));
   if (format < 2) return;
   archive(v.log.number, v.log.id.low, v.log.id.high, v.last_sequence);
-  archive(enum_field(v.durability, [](Durability d) { return d <= Durability::none; }), v.continues, list_field(continuing, sizeof(std::uint64_t)));
+  archive(enum_field(v.durability, [](Durability d) { return d <= Durability::none; }), v.continues, list_field(lists.continuing, sizeof(std::uint64_t)));
   archive(v.deletes.file, v.deletes.count, v.next_deletes);
+  if (format < 3) return;
+  archive(list_field(lists.indexes, least_index), list_field(lists.graphs, least_graph));
 }
 
 /// The checksum of a whole manifest but its own field: the payload's, seeded with that of the frame before the field.
@@ -86,15 +172,7 @@ void transfer(Archive& archive, V& v, std::vector<FieldRecord>& fields, std::vec
 /// The bytes of a manifest. invalid_argument: the version is one that decode_version would refuse.
 [[nodiscard]] inline Bytes encode_version(const Version& version) {
   if (const auto fault = find_fault(version); !fault.empty()) fail(Errc::invalid_argument, "this version cannot be published: " + fault);
-  std::vector<FieldRecord> fields;
-  for (const auto& f : version.schema.fields()) fields.push_back({f.name(), f.type(), f.is_nullable(), f.is_indexed()});
-  std::vector<VectorRecord> vectors;
-  for (const auto& f : version.schema.vectors()) vectors.push_back({f.name(), static_cast<std::uint32_t>(f.dimension()), f.metric()});
-
-  std::vector<std::uint64_t> continuing;
-  for (const auto& kept : version.retained)
-    if (kept.continues) continuing.push_back(kept.number);
-
+  auto lists = lists_of(version);
   ByteOutputArchive out;
   out.write(manifest_magic);
   out.write(manifest_format_version);
@@ -103,7 +181,7 @@ void transfer(Archive& archive, V& v, std::vector<FieldRecord>& fields, std::vec
   out.write(version.features.incompat);
   out.write(std::uint64_t{0});
   out.write(std::uint64_t{0});
-  transfer(out, version, fields, vectors, continuing, manifest_format_version);
+  transfer(out, version, lists, manifest_format_version);
   auto bytes = out.take();
   store<std::uint64_t>(&bytes[24], bytes.size() - manifest_frame_size);
   store(&bytes[32], manifest_checksum(bytes));
@@ -152,26 +230,10 @@ void transfer(Archive& archive, V& v, std::vector<FieldRecord>& fields, std::vec
   const auto broken = [&](const std::string& text) { fail(Errc::corruption, path, manifest_frame_size + in.position(), "manifest: " + text); };
   Version version;
   try {
-    std::vector<FieldRecord> fields;
-    std::vector<VectorRecord> vectors;
-    std::vector<std::uint64_t> continuing;
-    transfer(in, version, fields, vectors, continuing, load<std::uint32_t>(&bytes[8]));
+    VersionLists lists;
+    transfer(in, version, lists, load<std::uint32_t>(&bytes[8]));
     in.done();
-    // In the order of the retained ones and each once: what was read is written again in the same bytes.
-    auto kept = version.retained.begin();
-    for (const auto number : continuing) {
-      kept = std::find_if(kept, version.retained.end(), [number](const auto& v) { return v.number == number; });
-      if (kept == version.retained.end())
-        throw std::invalid_argument("version " + std::to_string(number) + " continues another and is not retained, or is out of order");
-      (kept++)->continues = true;
-    }
-    std::vector<Field> scalar_fields;
-    scalar_fields.reserve(fields.size());
-    for (auto& f : fields) scalar_fields.emplace_back(std::move(f.name), f.type, f.nullable, f.indexed);
-    std::vector<VectorField> vector_fields;
-    vector_fields.reserve(vectors.size());
-    for (const auto& f : vectors) vector_fields.emplace_back(f.name, f.dimension, f.metric);
-    version.schema = Schema(std::move(scalar_fields), std::move(vector_fields));
+    take_lists(lists, version);
   } catch (const std::bad_alloc&) {
     // Every length was bounded before it was used: this is the machine's fault, not the file's.
     fail(Errc::io_error, path, "not enough memory for a manifest of " + std::to_string(bytes.size()) + " bytes");

@@ -16,7 +16,8 @@ struct BlockRef {
   std::string field;  // the vector field's name; empty for a scalar block
   FileRef file;
   std::uint64_t rows = 0;
-  DocId first, last;  // of its rows, which ascend
+  DocId first, last;   // of its rows, which ascend
+  FileRef graph = {};  // of a vector block: links between its rows; without a name: there are none
   friend bool operator==(const BlockRef&, const BlockRef&) = default;
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <quiver/core/variant.hpp>
+#include <quiver/schema/index_type.hpp>
 #include <quiver/schema/name.hpp>
 
 #include <string>
@@ -61,7 +62,8 @@ class Field {
   bool indexed_ = false;
 };
 
-/// A vector field of float32: VectorField("embedding", 384).metric(Metric::cosine). Never null. A value; a schema checks name and dimension.
+/// A vector field of float32: VectorField("embedding", 384).metric(Metric::cosine).index(Hnsw{.m = 32}). Never null. A value; a schema checks name, dimension
+/// and index.
 class VectorField {
  public:
   VectorField(Name name, std::size_t dimension, Metric metric = Metric::l2) : name_(name.view()), dimension_(dimension), metric_(metric) {}
@@ -75,9 +77,20 @@ class VectorField {
     return std::move(*this);
   }
 
+  /// Flat{}, which is what a field has that says nothing, or Hnsw{.m, .ef_construction, .ef}.
+  VectorField& index(const IndexType& index) & noexcept {
+    index_ = index;
+    return *this;
+  }
+  VectorField index(const IndexType& index) && {
+    index_ = index;
+    return std::move(*this);
+  }
+
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] std::size_t dimension() const noexcept { return dimension_; }
   [[nodiscard]] Metric metric() const noexcept { return metric_; }
+  [[nodiscard]] const IndexType& index() const noexcept { return index_; }
 
   friend bool operator==(const VectorField&, const VectorField&) = default;
 
@@ -85,6 +98,7 @@ class VectorField {
   std::string name_;
   std::size_t dimension_ = 0;
   Metric metric_ = Metric::l2;
+  IndexType index_;
 };
 
 /// Either kind of field: what a schema is listed from.

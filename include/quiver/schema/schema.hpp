@@ -13,8 +13,8 @@
 namespace quiver {
 
 /// Scalar fields and vector fields, each in the order given. Whoever holds a Schema holds a valid one: the constructors refuse bad names
-/// (1 to 255 bytes of UTF-8 without control characters; not "_key", not "_doc_id"), a name used twice, dimensions outside 1 to 65,536 and more than
-/// 65,535 fields with Errc::invalid_argument. A value; safe to read from many threads.
+/// (1 to 255 bytes of UTF-8 without control characters; not "_key", not "_doc_id"), a name used twice, dimensions outside 1 to 65,536, numbers of an index
+/// outside of what it says and more than 65,535 fields with Errc::invalid_argument. A value; safe to read from many threads.
 class Schema {
  public:
   static constexpr std::size_t max_fields = 65'535;
@@ -75,6 +75,7 @@ class Schema {
                std::to_string(max_dimension));
       if (vector.metric() > Metric::cosine)
         refuse("vector field " + detail::quote(vector.name()) + " has the unknown metric " + std::to_string(static_cast<unsigned>(vector.metric())));
+      if (const auto* hnsw = std::get_if<Hnsw>(&vector.index())) check_index(vector.name(), *hnsw);
     }
     std::sort(by_name_.begin(), by_name_.end(), [this](std::uint32_t a, std::uint32_t b) { return name_at(a) < name_at(b); });
     const auto twin = std::adjacent_find(by_name_.begin(), by_name_.end(), [this](std::uint32_t a, std::uint32_t b) { return name_at(a) == name_at(b); });
@@ -87,6 +88,16 @@ class Schema {
     if (!detail::valid_utf8(name)) bad("is not UTF-8");
     if (detail::has_control_character(name)) bad("holds a control character");
     if (name == "_key" || name == "_doc_id") bad("is reserved");
+  }
+  static void check_index(const std::string& field, const Hnsw& index) {
+    const auto within = [&](const char* what, std::size_t value, std::size_t least, std::size_t most) {
+      if (value < least || value > most)
+        refuse("the index of vector field " + detail::quote(field) + " has " + what + " = " + std::to_string(value) + "; give " + std::to_string(least) +
+               " to " + std::to_string(most));
+    };
+    within("m", index.m, 2, Hnsw::max_m);
+    within("ef_construction", index.ef_construction, 1, Hnsw::max_ef_construction);
+    within("ef", index.ef, 1, Hnsw::max_ef);
   }
   [[noreturn]] static void refuse(const std::string& why) { detail::fail(Errc::invalid_argument, why); }
 

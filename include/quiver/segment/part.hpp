@@ -4,6 +4,8 @@
 #include <quiver/columns/materialize.hpp>
 #include <quiver/columns/reader.hpp>
 #include <quiver/index/flat_block.hpp>
+#include <quiver/index/hnsw_block.hpp>
+#include <quiver/index/hnsw_rows.hpp>
 #include <quiver/schema/field_names.hpp>
 #include <quiver/schema/schema.hpp>
 #include <quiver/storage/policy.hpp>
@@ -60,10 +62,11 @@ inline void append_vector(Document& document, const VectorField& field, std::spa
   DocumentAccess::append(document, field.name(), Value(std::vector<float>(values.begin(), values.end())));
 }
 
-/// What one flush left: a SCALAR block, and per vector field, in schema order, a VECTOR_INDEX block of the same rows.
+/// What one flush left: a SCALAR block, and per vector field, in schema order, a VECTOR_INDEX block of the same rows, and where optimize() has built one a
+/// graph of them; else a reference without a name.
 struct PartFiles {
   FileRef scalar;
-  std::vector<FileRef> vectors;
+  std::vector<FileRef> vectors, graphs;
   std::uint64_t rows = 0;
   DocId first, last;
 
@@ -72,7 +75,9 @@ struct PartFiles {
     return "; it holds " + (vector ? "field '" + schema.vectors()[*vector].name() + "'" : std::string("keys and fields")) + " of documents " +
            std::to_string(first.value) + " to " + std::to_string(last.value);
   }
+  friend bool operator==(const PartFiles&, const PartFiles&) = default;
 };
+inline constexpr const char* holds_links = "; searches are fast through it, nothing else is lost with it";
 inline constexpr const char *holds_keys = "; documents are found by their keys through it", *holds_deletes = "; it says which documents are deleted";
 
 /// Opens a file that a manifest names: if it is not there, that is corruption, not absence.
@@ -92,15 +97,18 @@ template <StoragePolicy P>
 class Part {
  public:
   using Scope = typename P::ReadScope;
+  using Graph = HnswBlock<typename P::Reader>;
 
   Part(const typename P::Store& store, const Schema& schema, const PartFiles& files)
-      : rows_(files.rows), first_(files.first), last_(files.last), id_(files.scalar.identity.id), scalars_(open_scalars(store, schema, files.scalar)) {
+      : files_(files), rows_(files.rows), first_(files.first), last_(files.last), scalars_(open_scalars(store, schema, files.scalar)) {
     auto scope = store.read_scope();
     vectors_.reserve(files.vectors.size());
     for (std::size_t i = 0; i < schema.vectors().size(); ++i) {
       const auto& file = files.vectors[i];
       const auto& field = schema.vectors()[i];
       vectors_.emplace_back(open_named_file<P>(store, file), scope, file.identity, field.metric(), field.dimension(), rows_);
+      const auto& graph = files.graphs[i];
+      graphs_.push_back(graph.name.empty() ? nullptr : std::make_unique<const Graph>(open_named_file<P>(store, graph), scope, graph.identity, rows_));
     }
     if (scalars_.rows() != rows_)
       fail(Errc::corruption, scalars_.reader().path(),
@@ -119,11 +127,13 @@ class Part {
   }
   [[nodiscard]] DocId first() const noexcept { return first_; }
   [[nodiscard]] DocId last() const noexcept { return last_; }
-  /// The id of the SCALAR block's file: parts with one id are one part.
-  [[nodiscard]] FileId id() const noexcept { return id_; }
+  /// Parts of the same files are one part.
+  [[nodiscard]] const PartFiles& files() const noexcept { return files_; }
   [[nodiscard]] const ScalarBlock<typename P::Reader>& scalars() const noexcept { return scalars_; }
   [[nodiscard]] const FlatBlock<typename P::Reader>& vectors(std::size_t field) const noexcept { return vectors_[field]; }
   [[nodiscard]] std::size_t vector_fields() const noexcept { return vectors_.size(); }
+  /// Null where none was built.
+  [[nodiscard]] const Graph* graph(std::size_t field) const noexcept { return graphs_[field].get(); }
 
   /// Appends the projected fields of a row to a document.
   void read(Scope& scope, const Schema& schema, const Projection& fields, std::uint64_t row, Document& to) const {
@@ -138,11 +148,12 @@ class Part {
     return {open_named_file<P>(store, file), scope, file.identity, schema};
   }
 
+  PartFiles files_;
   std::uint64_t rows_;
   DocId first_, last_;
-  FileId id_;
   ScalarBlock<typename P::Reader> scalars_;
   std::vector<FlatBlock<typename P::Reader>> vectors_;
+  std::vector<std::unique_ptr<const Graph>> graphs_;
 };
 
 }  // namespace quiver::detail

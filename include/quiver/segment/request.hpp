@@ -20,6 +20,7 @@ struct SearchRequest {
   std::string field = {};
   QueryView query = {};  ///< as many numbers as the field has dimensions
   std::size_t k = 10;
+  std::size_t ef = 0;  ///< of a field with an Hnsw index: rows to keep in mind, at least k of them; more find more and take longer; 0: as the index says
   FieldNames fields = {};
 };
 
@@ -28,6 +29,7 @@ struct SearchBatchRequest {
   std::string field = {};
   QueryView queries = {};  ///< n x dimension numbers, row major
   std::size_t k = 10;
+  std::size_t ef = 0;  ///< as SearchRequest::ef
   FieldNames fields = {};
   std::size_t threads = 1;  ///< 0: all that the machine has
 };
@@ -50,7 +52,7 @@ struct Hit {
 struct SearchStats {
   std::uint64_t rows_visited = 0;
   std::uint64_t distances_computed = 0;
-  std::uint64_t bytes_read = 0;  ///< bytes of vectors and norms that were looked at
+  std::uint64_t bytes_read = 0;  ///< bytes of vectors and norms that were looked at; a row that is looked at twice counts twice
 };
 
 /// The answers of one search, sorted by (distance, doc id); at most k. A value; may be moved and kept.

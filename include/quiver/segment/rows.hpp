@@ -3,9 +3,8 @@
 
 #include <quiver/core/parallel.hpp>
 #include <quiver/ids/delete_set.hpp>
+#include <quiver/segment/graph_search.hpp>
 #include <quiver/segment/memtable.hpp>
-#include <quiver/segment/part.hpp>
-#include <quiver/segment/request.hpp>
 
 #include <algorithm>
 #include <memory>
@@ -87,7 +86,7 @@ class Rows {
     for (const auto i : fields.vectors) append_vector(to, schema.vectors()[i], memtable_->vector(i, row));
   }
 
-  /// Exact search of the live rows: every row is looked at once. Complexity O(rows x dimension). Renews the scope.
+  /// The nearest live rows: along the graphs of parts that have one, every row of the others and of the memtable. Renews the scope.
   [[nodiscard]] SearchResult search(const typename P::Store& store, Scope& scope, const Schema& schema, const SearchRequest& request) const {
     const auto field = vector_ordinal(schema, request.field);
     const auto& vector = schema.vectors()[field];
@@ -97,16 +96,16 @@ class Rows {
     auto ids = deleted_ == 0 ? std::optional<Scope>() : std::optional<Scope>(store.read_scope());
     const auto accept = accept_live(ids);
     TopK best(std::min<std::uint64_t>(request.k, documents()), accept ? &accept : nullptr);
+    SearchStats stats;
     if (best.k() != 0) {
-      for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i]->vectors(field).search(scope, query, starts_[i], best);
-      if (memtable_rows_ != 0)
-        memtable_->for_each_flat(field, memtable_rows_,
-                                 [&](std::uint64_t first, const FlatRows& rows) { flat_scan(query, rows, starts_.back() + first, best); });
+      const auto ef = ef_of(vector, request.ef, best.k());
+      for (std::size_t i = 0; i < parts_.size(); ++i) search_part(scope, i, field, query, ef, accept, best, stats);
+      search_memtable(field, std::span(&query, 1), std::span(&best, 1), std::span(&stats, 1));
     }
-    return answer(scope, schema, vector, fields, best);
+    return answer(scope, schema, fields, best, stats);
   }
 
-  /// As search() of each query, answer for answer the same; tiles of queries share a pass, tiles run on `threads` threads.
+  /// As search() of each query, answer for answer the same; tiles of queries share a pass over what has no graph, tiles run on `threads` threads.
   [[nodiscard]] std::vector<SearchResult> search_batch(const typename P::Store& store, const Schema& schema, const SearchBatchRequest& request) const {
     const auto field = vector_ordinal(schema, request.field);
     const auto& vector = schema.vectors()[field];
@@ -121,6 +120,7 @@ class Rows {
     std::vector<SearchResult> results(count);
     constexpr std::size_t tile = 32;
     const auto wanted = std::min<std::uint64_t>(request.k, documents());
+    const auto ef = ef_of(vector, request.ef, wanted);
     parallel_for((count + tile - 1) / tile, request.threads, [&](std::size_t t) {
       auto scope = store.read_scope();
       const auto first = t * tile;
@@ -129,17 +129,23 @@ class Rows {
       const auto accept = accept_live(ids);
       std::vector<FlatQuery> queries;
       std::vector<TopK> best;
+      std::vector<SearchStats> stats(here);
       for (std::size_t i = 0; i < here; ++i) {
         queries.emplace_back(vector.metric(), all.subspan((first + i) * vector.dimension(), vector.dimension()));
         best.emplace_back(wanted, accept ? &accept : nullptr);
       }
       if (wanted != 0) {
-        for (std::size_t i = 0; i < parts_.size(); ++i) parts_[i]->vectors(field).search_batch(scope, queries, starts_[i], best);
-        if (memtable_rows_ != 0)
-          memtable_->for_each_flat(field, memtable_rows_,
-                                   [&](std::uint64_t f, const FlatRows& rows) { flat_scan_batch(queries, rows, starts_.back() + f, best); });
+        for (std::size_t p = 0; p < parts_.size(); ++p) {
+          if (parts_[p]->graph(field) != nullptr) {
+            for (std::size_t i = 0; i < here; ++i) search_part(scope, p, field, queries[i], ef, accept, best[i], stats[i]);
+          } else {
+            parts_[p]->vectors(field).search_batch(scope, queries, starts_[p], best);
+            for (auto& each : stats) looked_at(each, queries.front(), parts_[p]->rows());
+          }
+        }
+        search_memtable(field, queries, best, stats);
       }
-      for (std::size_t i = 0; i < here; ++i) results[first + i] = answer(scope, schema, vector, fields, best[i]);
+      for (std::size_t i = 0; i < here; ++i) results[first + i] = answer(scope, schema, fields, best[i], stats[i]);
     });
     return results;
   }
@@ -156,8 +162,24 @@ class Rows {
       return !deletes_.contains(doc_id(*ids, ordinal));
     };
   }
-  [[nodiscard]] SearchResult answer(Scope& scope, const Schema& schema, const VectorField& vector, const Projection& fields, TopK& best) const {
-    const bool looked = best.k() != 0;
+  void search_part(Scope& scope, std::size_t i, std::size_t field, const FlatQuery& query, std::size_t ef, const TopK::Accept& accept, TopK& best,
+                   SearchStats& stats) const {
+    const auto& part = *parts_[i];
+    const auto live = part.rows() - (deleted_ == 0 ? 0 : deletes_.count(part.first(), part.last()));
+    detail::search_part<P>(
+        scope, part, field, query, starts_[i], ef, live, [&](std::uint32_t row) { return accept(starts_[i] + row); }, best, stats);
+  }
+  void search_memtable(std::size_t field, std::span<const FlatQuery> queries, std::span<TopK> best, std::span<SearchStats> stats) const {
+    if (memtable_rows_ == 0) return;
+    memtable_->for_each_flat(field, memtable_rows_, [&](std::uint64_t first, const FlatRows& rows) {
+      if (queries.size() == 1)
+        flat_scan(queries.front(), rows, starts_.back() + first, best.front());
+      else
+        flat_scan_batch(queries, rows, starts_.back() + first, best);
+    });
+    for (auto& each : stats) looked_at(each, queries.front(), memtable_rows_);
+  }
+  [[nodiscard]] SearchResult answer(Scope& scope, const Schema& schema, const Projection& fields, TopK& best, const SearchStats& stats) const {
     const auto found = best.take_sorted();
     std::vector<Hit> hits;
     hits.reserve(found.size());
@@ -170,9 +192,7 @@ class Rows {
       hit.distance = candidate.distance;
     }
     scope.renew();
-    const auto visited = looked ? size() : 0;
-    const auto row_bytes = (vector.dimension() + (vector.metric() == Metric::cosine ? 1 : 0)) * sizeof(float);
-    return {std::move(hits), SearchStats{visited, visited, visited * row_bytes}};
+    return {std::move(hits), stats};
   }
 
   Parts parts_;

@@ -1,0 +1,63 @@
+// The vectors of rows that a graph is built over, in memory, and the building.
+#pragma once
+
+#include <quiver/index/hnsw_block.hpp>
+#include <quiver/index/hnsw_rows.hpp>
+#include <quiver/segment/merge.hpp>
+#include <quiver/storage/anonymous_memory.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+namespace quiver::detail {
+
+/// A copy of one vector field of the live rows of some parts, dense and in their order. Memory of 4 x dimension bytes a row. Immutable.
+template <StoragePolicy P>
+class GraphRows {
+ public:
+  /// REQUIRES: `rows` is how many live. corruption: there are fewer.
+  GraphRows(const typename P::Store& store, const VectorField& vector, std::size_t field, typename LiveCursor<P>::Parts parts, const DeleteSet& deletes,
+            std::uint64_t rows)
+      : metric_(vector.metric()), dimension_(vector.dimension()), rows_(static_cast<std::size_t>(rows)), values_(rows_ * dimension_ * sizeof(float)) {
+    LiveCursor<P> cursor(store, parts, deletes);
+    auto scope = store.read_scope();
+    if (metric_ == Metric::cosine) inverse_norms_.resize(rows_);
+    for (std::size_t row = 0; row < rows_; ++row) {
+      if (!cursor.next()) fail(Errc::corruption, store.path(), "the segments hold fewer rows than the manifest says");
+      scope.renew();
+      const auto values = cursor.part().vectors(field).row(scope, cursor.row());
+      std::copy(values.begin(), values.end(), floats() + row * dimension_);
+      if (metric_ == Metric::cosine) inverse_norms_[row] = inverse_norm(values);
+    }
+  }
+  [[nodiscard]] Metric metric() const noexcept { return metric_; }
+  [[nodiscard]] FlatRows rows() const noexcept {
+    return {reinterpret_cast<const float*>(values_.data()), inverse_norms_.empty() ? nullptr : inverse_norms_.data(), rows_, dimension_};
+  }
+
+ private:
+  [[nodiscard]] float* floats() noexcept { return reinterpret_cast<float*>(values_.data()); }
+
+  Metric metric_;
+  std::size_t dimension_, rows_;
+  AnonymousMemory values_;
+  std::vector<float> inverse_norms_;  // cosine only
+};
+
+/// Builds a graph over the rows and writes it. step(rows) is called by this thread alone, and may throw, which ends it.
+template <class Draft, StoragePolicy P, class Step>
+[[nodiscard]] FileIdentity write_graph(Draft& draft, const GraphRows<P>& vectors, const HnswBuildParameters& parameters, std::size_t threads, Step&& step) {
+  const auto self = std::this_thread::get_id();
+  std::atomic<std::uint64_t> done{0};
+  const auto links = with_space(vectors.metric(), vectors.rows(), [&](auto space) {
+    return HnswBuilder(space, parameters).build(threads, [&] {
+      done.fetch_add(1, std::memory_order_relaxed);
+      if (std::this_thread::get_id() == self) step(done.exchange(0, std::memory_order_relaxed));
+    });
+  });
+  step(done.load());
+  return write_hnsw_block(draft, links.graph(), parameters);
+}
+
+}  // namespace quiver::detail

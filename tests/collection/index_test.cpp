@@ -1,0 +1,332 @@
+#include <quiver/collection/repair.hpp>
+#include <quiver/collection/verify_path.hpp>
+
+#include "support/clusters.hpp"
+#include "support/error_code.hpp"
+#include "support/policies.hpp"
+#include "support/sanitized.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <fstream>
+#include <set>
+#include <thread>
+
+using namespace quiver;
+using namespace quiver::test;
+
+namespace index_life {
+namespace {
+
+constexpr std::size_t dimension = 12;
+const std::size_t many = sanitized ? 1'200 : 3'000;
+
+Schema schema(Metric metric = Metric::l2, const IndexType& index = Hnsw{.m = 8, .ef_construction = 60, .ef = 48}) {
+  return Schema{Field::int32("n"), VectorField("v", dimension).metric(metric).index(index)};
+}
+std::string key(std::size_t i) { return "k" + std::to_string(i); }
+
+/// Rows [first, last) of the data, in one batch.
+template <class P>
+void insert(Collection<P>& to, const Clusters& data, std::size_t first, std::size_t last) {
+  std::vector<Document> batch;
+  for (auto i = first; i < last; ++i) batch.push_back(Document{key(i), {{"n", static_cast<std::int32_t>(i)}, {"v", data.row(i)}}});
+  to.insert(batch, {Durability::none});
+}
+
+struct Answer {
+  std::vector<std::string> keys;
+  std::vector<float> distances;
+  std::uint64_t visited = 0;
+  friend bool operator==(const Answer&, const Answer&) = default;
+};
+template <class C>
+Answer ask(const C& collection, std::span<const float> query, std::size_t k = 10, std::size_t ef = 0) {
+  Answer out;
+  const auto found = collection.search({.field = "v", .query = query, .k = k, .ef = ef, .fields = FieldNames::none()});
+  for (const auto& hit : found) out.keys.push_back(hit.key), out.distances.push_back(hit.distance);
+  out.visited = found.stats().rows_visited;
+  return out;
+}
+/// The share of the k nearest that are found, against the same rows looked at one by one.
+template <class C>
+double recall(const C& collection, const Clusters& data, std::size_t k = 10, std::size_t queries = 30) {
+  std::size_t hits = 0;
+  for (std::size_t q = 0; q < queries; ++q) {
+    const auto exact = ask(collection, data.query(q), k, Hnsw::max_ef);
+    BOOST_REQUIRE(exact.keys.size() == k);
+    const auto found = ask(collection, data.query(q), k);
+    BOOST_TEST(found.keys.size() == k);
+    BOOST_TEST(found.visited < exact.visited);
+    for (const auto distance : found.distances) hits += distance <= exact.distances.back() ? 1 : 0;
+  }
+  return static_cast<double>(hits) / static_cast<double>(k * queries);
+}
+std::vector<std::filesystem::path> graphs(const std::filesystem::path& store) {
+  std::vector<std::filesystem::path> found;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(store))
+    if (entry.path().extension() == ".vector_graph") found.push_back(entry.path());
+  return found;
+}
+
+using Files = Collection<MMapPolicy>;
+
+}  // namespace
+}  // namespace index_life
+
+BOOST_AUTO_TEST_SUITE(index_life)
+
+BOOST_AUTO_TEST_CASE(every_policy_finds_along_the_same_graph_what_the_others_find) {
+  for (const auto metric : {Metric::l2, Metric::inner_product, Metric::cosine}) {
+    const Clusters data(many, dimension, 40, 3);
+    const FreshFolder folder;
+    {
+      auto c = Files::create(folder.path(), schema(metric));
+      insert(c, data, 0, many);
+      c.flush();
+      const auto flat = ask(c, data.query(0));
+      BOOST_TEST(flat.visited == many);
+      BOOST_TEST(graphs(folder.path()).empty());
+      c.optimize();
+      BOOST_TEST(graphs(folder.path()).size() == 1u);
+      const auto found = recall(c, data);
+      BOOST_TEST_MESSAGE("metric " << static_cast<int>(metric) << ": recall " << found);
+      BOOST_TEST(found >= 0.95);
+      BOOST_TEST((ask(c, data.query(0), 10, many).distances == flat.distances));
+      BOOST_TEST(c.verify().ok());
+      // What is built is not built again.
+      const auto version = c.stats().version;
+      c.optimize();
+      BOOST_TEST(c.stats().version == version);
+    }
+    std::vector<Answer> expected;
+    const auto check = [&]<class P>(std::type_identity<P>) {
+      const auto c = Collection<P>::open(folder.path(), {.mode = OpenMode::read_only});
+      BOOST_TEST((c.schema() == schema(metric)));
+      std::vector<float> all;
+      for (std::size_t q = 0; q < 40; ++q) {
+        const auto answer = ask(c, data.query(q));
+        if (expected.size() <= q) expected.push_back(answer);
+        BOOST_TEST((answer == expected[q]), P::name << " differs at query " << q);
+        all.insert(all.end(), data.query(q).begin(), data.query(q).end());
+      }
+      const auto batch = c.search_batch({.field = "v", .queries = all, .k = 10, .fields = FieldNames::none(), .threads = 2});
+      BOOST_REQUIRE(batch.size() == 40u);
+      for (std::size_t q = 0; q < 40; ++q) {
+        BOOST_TEST(batch[q].stats().rows_visited == expected[q].visited);
+        for (std::size_t i = 0; i < 10; ++i) BOOST_TEST((batch[q][i].key == expected[q].keys[i] && batch[q][i].distance == expected[q].distances[i]));
+      }
+    };
+    std::apply([&]<class... P>(P...) { (check(std::type_identity<P>{}), ...); }, AllPolicies{});
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_is_not_in_a_graph_yet_is_found_too) {
+  const Clusters data(many + 300, dimension, 40, 5);
+  auto c = Collection<MemoryPolicy>::create(schema());
+  insert(c, data, 0, many);
+  c.optimize();
+  insert(c, data, many, many + 150);
+  c.flush();
+  insert(c, data, many + 150, many + 300);
+  for (auto i = many; i < many + 300; i += 7) {
+    const auto answer = ask(c, data.row(i), 1);
+    BOOST_TEST((answer.keys == std::vector{key(i)}));
+    BOOST_TEST(answer.visited < many);
+    BOOST_TEST(answer.visited > 300u);
+  }
+  BOOST_TEST(recall(c, data) >= 0.95);
+  c.optimize();
+  BOOST_TEST(c.stats().segments == 1u);
+  BOOST_TEST(recall(c, data) >= 0.95);
+}
+
+BOOST_AUTO_TEST_CASE(deleted_rows_are_never_found_and_never_missed) {
+  const Clusters data(many, dimension, 40, 6);
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), schema());
+  insert(c, data, 0, many);
+  c.optimize();
+  std::set<std::string> dead;
+  std::mt19937 random(4);
+  std::vector<std::string> batch;
+  for (std::size_t i = 0; i < many; ++i)
+    if (random() % 2 == 0) batch.push_back(key(i));
+  dead.insert(batch.begin(), batch.end());
+  c.erase(std::span<const std::string>(batch), {Durability::none});
+  BOOST_TEST(recall(c, data) >= 0.95);
+  for (std::size_t q = 0; q < 20; ++q)
+    for (const auto& found : ask(c, data.query(q), 40).keys) BOOST_TEST(!dead.contains(found));
+  // The nearest to one query, all of them: the walk ends among the dead, and the answer is whole all the same.
+  const auto near = ask(c, data.query(3), many / 4, Hnsw::max_ef).keys;
+  c.erase(std::span<const std::string>(near), {Durability::none});
+  const auto left = ask(c, data.query(3), 10);
+  BOOST_TEST(left.keys.size() == 10u);
+  BOOST_TEST((left.distances == ask(c, data.query(3), 10, Hnsw::max_ef).distances));
+  // All but five.
+  batch.clear();
+  for (std::size_t i = 5; i < many; ++i) batch.push_back(key(i));
+  c.upsert(Document{key(0), {{"n", 0}, {"v", data.row(0)}}}, {Durability::none});
+  c.erase(std::span<const std::string>(batch), {Durability::none});
+  BOOST_TEST(ask(c, data.query(0)).keys.size() == c.count());
+  c.optimize();
+  BOOST_TEST(ask(c, data.query(0)).keys.size() == c.count());
+  BOOST_TEST(c.verify().ok());
+}
+
+BOOST_AUTO_TEST_CASE(a_fresh_graph_after_churn_is_as_good_as_the_first) {
+  const Clusters data(many, dimension, 40, 7);
+  auto c = Collection<MemoryPolicy>::create(schema());
+  insert(c, data, 0, many);
+  c.optimize();
+  const auto first = recall(c, data);
+  for (int round = 0; round < 3; ++round) {
+    std::vector<Document> batch;
+    for (std::size_t i = 0; i < many; ++i) batch.push_back(Document{key(i), {{"n", round}, {"v", data.row(i)}}});
+    c.upsert(batch, {Durability::none});
+    c.optimize();
+  }
+  BOOST_TEST(c.count() == many);
+  BOOST_TEST(recall(c, data) >= first - 0.01);
+}
+
+BOOST_AUTO_TEST_CASE(a_build_that_is_stopped_leaves_all_as_it_was) {
+  const Clusters data(many, dimension, 40, 8);
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), schema());
+  insert(c, data, 0, many);
+  c.flush();
+  const auto version = c.stats().version;
+  const auto self = std::this_thread::get_id();
+  const auto code = code_of([&] {
+    c.optimize({.progress =
+                    [&](const Progress& p) {
+                      BOOST_TEST((std::this_thread::get_id() == self));
+                      BOOST_TEST(p.done <= p.total);
+                      return p.stage != "build index";
+                    },
+                .threads = 3});
+  });
+  BOOST_TEST((code == Errc::cancelled));
+  BOOST_TEST(c.stats().version == version);
+  BOOST_TEST(graphs(folder.path()).empty());
+  BOOST_TEST(ask(c, data.query(0)).visited == many);
+  // Others write and flush meanwhile.
+  std::size_t more = 0;
+  c.optimize({.progress = [&](const Progress& p) {
+    if (p.stage == "build index" && more < 2) {
+      Document late{"late" + std::to_string(more), {{"n", 1}, {"v", data.query(more)}}};
+      c.insert(late);
+      c.flush();
+      ++more;
+    }
+    return true;
+  }});
+  BOOST_TEST(more == 2u);
+  BOOST_TEST(c.count() == many + 2);
+  BOOST_TEST(graphs(folder.path()).size() == 1u);
+  for (std::size_t q = 0; q < 2; ++q) BOOST_TEST((ask(c, data.query(q), 1).keys == std::vector{"late" + std::to_string(q)}));
+  BOOST_TEST(recall(c, data) >= 0.95);
+  BOOST_TEST(c.verify().ok());
+  c.close();
+  auto again = Files::open(folder.path());
+  BOOST_TEST(again.count() == many + 2);
+  BOOST_TEST(recall(again, data) >= 0.95);
+}
+
+BOOST_AUTO_TEST_CASE(a_graph_goes_where_its_rows_go) {
+  const Clusters data(many, dimension, 40, 9);
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), schema());
+  insert(c, data, 0, many);
+  c.flush();
+  const auto before = c.versions().back().number;
+  const auto flat = c.stats().bytes.vector_index;
+  c.optimize();
+  const auto size = std::filesystem::file_size(graphs(folder.path()).at(0));
+  BOOST_TEST(size >= many * 8 * 8);
+  BOOST_TEST(c.stats().bytes.vector_index == flat + size);
+  BOOST_TEST(c.segments()[0].bytes == c.stats().bytes.scalar + flat + size);
+  const auto answer = ask(c, data.query(1));
+  for (const bool links : {true, false}) {
+    const auto target = folder.path("backup" + std::to_string(links));
+    c.backup(target, {.links = links});
+    BOOST_TEST(graphs(target).size() == 1u);
+    BOOST_TEST((ask(Files::open(target), data.query(1)) == answer));
+  }
+  BOOST_TEST((ask(c.copy_to<MemoryPolicy>(), data.query(1)) == answer));
+  c.dump(folder.path("dump"));
+  auto loaded = Files::load(folder.path("dump"), folder.path("loaded"));
+  BOOST_TEST((loaded.schema() == c.schema()));
+  loaded.optimize();
+  BOOST_TEST(recall(loaded, data) >= 0.95);
+  // Back to before the graph, and to a new one.
+  c.rollback_to(before);
+  BOOST_TEST(ask(c, data.query(1)).visited == many);
+  c.optimize();
+  BOOST_TEST(recall(c, data) >= 0.95);
+  BOOST_TEST(c.verify().ok());
+}
+
+BOOST_AUTO_TEST_CASE(without_a_damaged_graph_nothing_is_lost) {
+  const Clusters data(many, dimension, 40, 10);
+  const FreshFolder folder;
+  {
+    auto c = Files::create(folder.path(), schema());
+    insert(c, data, 0, many);
+    c.optimize();
+  }
+  const auto file = graphs(folder.path()).at(0);
+  for (const bool gone : {false, true}) {
+    if (gone) {
+      std::filesystem::remove(graphs(folder.path()).at(0));
+    } else {
+      std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
+      bytes.seekp(5000);
+      bytes.put('\x55');
+    }
+    const auto report = quiver::verify(folder.path(), VerifyLevel::full);
+    BOOST_REQUIRE(!report.ok());
+    BOOST_TEST(report.problems[0].what.find("nothing else is lost with it") != std::string::npos, report.problems[0].what);
+    const auto plan = quiver::repair(folder.path(), {.dry_run = true});
+    BOOST_TEST((plan.possible && plan.documents_lost == 0));
+    BOOST_TEST(quiver::repair(folder.path(), {.dry_run = false}).documents_lost == 0u);
+    BOOST_TEST(quiver::verify(folder.path(), VerifyLevel::full).ok());
+    auto c = Files::open(folder.path());
+    BOOST_TEST(c.count() == many);
+    BOOST_TEST(ask(c, data.query(0)).visited == many);
+    c.optimize();
+    BOOST_TEST(recall(c, data) >= 0.95);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(numbers_that_no_index_has_are_refused) {
+  const auto refused = [](const Hnsw& index) { return code_of([&] { static_cast<void>(schema(Metric::l2, index)); }); };
+  BOOST_TEST((refused({}) == Errc::none));
+  BOOST_TEST((refused({.m = 1}) == Errc::invalid_argument));
+  BOOST_TEST((refused({.m = 129}) == Errc::invalid_argument));
+  BOOST_TEST((refused({.ef_construction = 0}) == Errc::invalid_argument));
+  BOOST_TEST((refused({.ef_construction = 65'536}) == Errc::invalid_argument));
+  BOOST_TEST((refused({.ef = 0}) == Errc::invalid_argument));
+  BOOST_TEST((refused({.ef = 1'000'001}) == Errc::invalid_argument));
+  BOOST_TEST((schema(Metric::l2, Hnsw{.m = 2}) != schema(Metric::l2, Flat{})));
+}
+
+BOOST_AUTO_TEST_CASE(several_fields_each_with_an_index_of_its_own) {
+  const Clusters data(many, dimension, 40, 11);
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), Schema{VectorField("flat", dimension), VectorField("v", dimension).index(Hnsw{.m = 8, .ef_construction = 60}),
+                                               VectorField("w", 2).metric(Metric::cosine).index(Hnsw{.m = 4, .ef_construction = 20, .ef = 20})});
+  std::vector<Document> batch;
+  for (std::size_t i = 0; i < many; ++i) batch.push_back(Document{key(i), {{"flat", data.row(i)}, {"v", data.row(i)}, {"w", data.row(i).first(2)}}});
+  c.insert(batch, {Durability::none});
+  c.optimize();
+  BOOST_TEST(graphs(folder.path()).size() == 2u);
+  BOOST_TEST(recall(c, data) >= 0.95);
+  const auto query = data.query(0).first(2);
+  BOOST_TEST(c.search({.field = "w", .query = query}).stats().rows_visited < many);
+  BOOST_TEST(c.search({.field = "flat", .query = data.query(0)}).stats().rows_visited == many);
+  BOOST_TEST(c.verify().ok());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
