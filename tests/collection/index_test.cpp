@@ -234,6 +234,33 @@ BOOST_AUTO_TEST_CASE(a_build_that_is_stopped_leaves_all_as_it_was) {
   BOOST_TEST(recall(again, data) >= 0.95);
 }
 
+// What only gets a graph keeps its files, so what is thrown away with a build are not they.
+BOOST_AUTO_TEST_CASE(a_rollback_amid_a_build_costs_the_graph_alone) {
+  const Clusters data(many, dimension, 40, 12);
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), schema());
+  const auto empty = c.versions().back().number;
+  insert(c, data, 0, many);
+  c.flush();
+  const auto full = c.versions().back().number;
+  bool back = false;
+  c.optimize({.progress = [&](const Progress& p) {
+    if (p.stage == "build index" && !back) {
+      back = true;
+      c.rollback_to(empty);
+    }
+    return true;
+  }});
+  BOOST_TEST(back);
+  BOOST_TEST(c.count() == 0u);
+  BOOST_TEST(graphs(folder.path()).empty());
+  BOOST_TEST(c.verify().ok());
+  c.rollback_to(full);
+  BOOST_TEST(c.count() == many);
+  BOOST_TEST(ask(c, data.query(0)).visited == many);
+  BOOST_TEST(c.verify().ok());
+}
+
 BOOST_AUTO_TEST_CASE(a_graph_goes_where_its_rows_go) {
   const Clusters data(many, dimension, 40, 9);
   const FreshFolder folder;

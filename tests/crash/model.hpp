@@ -40,7 +40,10 @@ struct Row {
 /// The rows of one moment, in doc-id order.
 using State = std::vector<Row>;
 
-[[nodiscard]] inline Schema crash_schema() { return Schema{Field::string("text").nullable(), Field::int32("number"), VectorField("v", 2)}; }
+// Of a graph with places for so many links a walk misses nothing here, and the oracle asks for what a scan finds.
+[[nodiscard]] inline Schema crash_schema() {
+  return Schema{Field::string("text").nullable(), Field::int32("number"), VectorField("v", 2).index(Hnsw{.m = 16, .ef_construction = 100, .ef = 32})};
+}
 
 [[nodiscard]] inline Document document_of(const Row& row) {
   Document document(row.key, {{"number", row.number}, {"v", std::vector<float>(row.vector.begin(), row.vector.end())}});

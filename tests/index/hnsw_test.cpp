@@ -4,15 +4,16 @@
 #include <boost/test/unit_test.hpp>
 
 #include "support/clusters.hpp"
+#include "support/graph_shape.hpp"
 #include "support/sanitized.hpp"
 
-#include <mutex>
 #include <numeric>
 #include <stdexcept>
 #include <vector>
 
 using namespace quiver;
 using namespace quiver::detail;
+using test::check_shape;
 using test::Clusters;
 
 namespace {
@@ -77,24 +78,6 @@ std::vector<std::uint32_t> words(const HnswGraph& graph) {
   return all;
 }
 
-/// Used links first, each to another node that is there and none twice; a level's nodes lead to their rows.
-void check_shape(const HnswGraph& graph) {
-  const auto check = [](const HnswLevel& level, const HnswLevel* below) {
-    for (std::uint32_t node = 0; node < level.nodes; ++node) {
-      const std::span links(level.links_of(node), level.degree);
-      const auto end = std::find(links.begin(), links.end(), no_link);
-      BOOST_TEST(std::all_of(end, links.end(), [](auto link) { return link == no_link; }));
-      std::vector<std::uint32_t> used(links.begin(), end);
-      std::sort(used.begin(), used.end());
-      BOOST_TEST((std::adjacent_find(used.begin(), used.end()) == used.end()));
-      BOOST_TEST((used.empty() || (used.back() < level.nodes && !std::binary_search(used.begin(), used.end(), node))));
-      if (below != nullptr) BOOST_TEST((level.down[node] < below->nodes && below->row(level.down[node]) == level.rows[node]));
-    }
-  };
-  check(graph.ground, nullptr);
-  for (std::size_t l = 0; l < graph.upper.size(); ++l) check(graph.upper[l], l == 0 ? &graph.ground : &graph.upper[l - 1]);
-}
-
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(hnsw)
@@ -124,15 +107,6 @@ BOOST_AUTO_TEST_CASE(one_thread_builds_the_same_graph_again_and_another_seed_ano
   const auto first = words(build(data, Metric::l2).graph()), again = words(build(data, Metric::l2).graph());
   BOOST_TEST((first == again));
   BOOST_TEST((first != words(build(data, Metric::l2, {.seed = 101}).graph())));
-}
-
-BOOST_AUTO_TEST_CASE(many_threads_build_one_as_good, *boost::unit_test::label("threads")) {
-  const Clusters data(test::sanitized ? 1'500 : 6'000, 24, 60, 9);
-  const auto alone = build(data, Metric::l2), together = build(data, Metric::l2, {}, 4);
-  check_shape(together.graph());
-  const auto one = recall(Metric::l2, data, alone.graph(), 10, 40), many = recall(Metric::l2, data, together.graph(), 10, 40);
-  BOOST_TEST_MESSAGE("recall " << one << " of one thread, " << many << " of four");
-  BOOST_TEST(many >= one - 0.02);
 }
 
 BOOST_AUTO_TEST_CASE(few_rows_equal_rows_and_rows_without_variance) {

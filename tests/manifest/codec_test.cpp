@@ -58,7 +58,8 @@ BOOST_AUTO_TEST_SUITE(codec)
 BOOST_AUTO_TEST_CASE(a_version_comes_back_as_it_was) {
   Version empty;
   empty.store_id = {1, 0};
-  for (const auto& version : {empty, test::small_version(), test::large_version(), test::small_logged_version(), test::large_logged_version()}) {
+  for (const auto& version :
+       {empty, test::small_version(), test::large_version(), test::small_logged_version(), test::large_logged_version(), test::indexed_version()}) {
     const auto bytes = encode_version(version);
     BOOST_TEST((raw_manifest(version) == bytes));
     const auto back = decode_version(bytes, {});
@@ -67,7 +68,7 @@ BOOST_AUTO_TEST_CASE(a_version_comes_back_as_it_was) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(each_field_of_format_2_comes_back_by_itself) {
+BOOST_AUTO_TEST_CASE(each_field_of_formats_2_and_3_comes_back_by_itself) {
   const auto comes_back = [](const std::string& what, const std::function<void(Version&)>& change) {
     auto base = test::small_version();
     base.number = 5;
@@ -100,6 +101,17 @@ BOOST_AUTO_TEST_CASE(each_field_of_format_2_comes_back_by_itself) {
   });
   comes_back("deletes of no document", [](Version& v) { v.deletes = {test::file_ref("deletes-000000", 77, 88), 0}; });
   comes_back("the next number of deletes", [](Version& v) { v.next_deletes = 0; });
+  const auto indexed = [](const Hnsw& index) {
+    return [index](Version& v) { v.schema = Schema(v.schema.fields(), {VectorField("v", 4).metric(Metric::cosine).index(index)}); };
+  };
+  comes_back("an index", indexed({}));
+  comes_back("its m", indexed({.m = 99}));
+  comes_back("its ef_construction", indexed({.ef_construction = 12'345}));
+  comes_back("its ef", indexed({.ef = 54'321}));
+  comes_back("a graph", [](Version& v) {
+    v.segments[0].blocks[1].graph = test::file_ref("seg-000000/blk-000002.vector_graph", 99, 4096);
+    v.next_block = 3;
+  });
 }
 
 BOOST_AUTO_TEST_CASE(every_truncation_is_corruption_with_path_and_offset) {
@@ -338,6 +350,45 @@ BOOST_AUTO_TEST_CASE(the_list_of_versions_that_continue_is_read_in_one_order_onl
   BOOST_TEST(!read({2, 4, 6, 8, 8}), "more than are retained");
 }
 
+BOOST_AUTO_TEST_CASE(indexes_and_graphs_are_read_in_one_order_only) {
+  const auto version = test::indexed_version();
+  const auto sound = lists_of(version);
+  BOOST_REQUIRE(sound.indexes.size() == 2u);
+  BOOST_REQUIRE(sound.graphs.size() == 3u);
+  const auto read = [&](const std::function<void(VersionLists&)>& change) {
+    auto lists = sound;
+    change(lists);
+    const auto bytes = raw_manifest(version, lists, 3);
+    const auto found = outcome(bytes, "store/MANIFEST_00000000000044");
+    BOOST_TEST((found.code == Errc::none || (found.code == Errc::corruption && found.has_path && found.has_offset)));
+    if (found.code == Errc::none) BOOST_TEST((encode_version(decode_version(bytes, {})) == bytes));
+    return found.code == Errc::none;
+  };
+  BOOST_TEST(read([](auto&) {}));
+  BOOST_TEST(read([](auto& l) { l.indexes.clear(); }));
+  BOOST_TEST(read([](auto& l) { l.graphs.clear(); }));
+  BOOST_TEST(read([](auto& l) { l.graphs.erase(l.graphs.begin() + 1); }));
+  BOOST_TEST(!read([](auto& l) { l.graphs.clear(), l.indexes.clear(); }), "format 2 would do");
+  BOOST_TEST(!read([](auto& l) { std::swap(l.indexes[0], l.indexes[1]); }));
+  BOOST_TEST(!read([](auto& l) { l.indexes[1] = l.indexes[0]; }));
+  BOOST_TEST(!read([](auto& l) { l.indexes[1].field = 2; }));
+  BOOST_TEST(!read([](auto& l) { l.indexes[0].type = 2; }));
+  BOOST_TEST(!read([](auto& l) { l.indexes[0].m = 1; }));
+  BOOST_TEST(!read([](auto& l) { l.indexes[0].ef = 0; }));
+  BOOST_TEST(!read([](auto& l) { std::swap(l.graphs[0], l.graphs[1]); }));
+  BOOST_TEST(!read([](auto& l) { std::swap(l.graphs[1], l.graphs[2]); }));
+  BOOST_TEST(!read([](auto& l) { l.graphs[1] = l.graphs[0]; }));
+  BOOST_TEST(!read([](auto& l) { l.graphs[2].segment = 2; }));
+  BOOST_TEST(!read([](auto& l) { l.graphs[2].block = 3; }));
+  BOOST_TEST(!read([](auto& l) { l.graphs[0].block = 0; }), "of a scalar block");
+  BOOST_TEST(!read([](auto& l) { l.graphs[0].file = {}; }));
+  BOOST_TEST(!read([](auto& l) { l.graphs[0].file.name = "seg-000008/blk-000009.vector_graph"; }), "of another segment");
+  BOOST_TEST(!read([](auto& l) { l.graphs[0].file.name = "seg-000003/blk-000009.vector_index"; }), "of another type");
+  BOOST_TEST(!read([](auto& l) { l.graphs[0].file.name = "seg-000003/blk-000099.vector_graph"; }), "not below the next number");
+  BOOST_TEST(!read([](auto& l) { l.graphs[0].file.identity.id = {}; }));
+  BOOST_TEST(!read([](auto& l) { l.graphs[0].file.identity = l.graphs[1].file.identity; }), "an id twice");
+}
+
 BOOST_AUTO_TEST_CASE(a_payload_of_one_format_under_the_number_of_the_other_is_corruption) {
   for (const auto& version : {test::small_logged_version(), test::large_logged_version()})
     for (const std::uint32_t format : {1u, 2u}) {
@@ -345,6 +396,11 @@ BOOST_AUTO_TEST_CASE(a_payload_of_one_format_under_the_number_of_the_other_is_co
       store<std::uint32_t>(&bytes[8], 3 - format);
       BOOST_TEST((outcome(reframed(std::move(bytes)), {}).code == Errc::corruption));
     }
+  for (const std::uint32_t format : {1u, 2u}) {
+    auto bytes = raw_manifest(test::indexed_version());
+    store<std::uint32_t>(&bytes[8], format);
+    BOOST_TEST((outcome(reframed(std::move(bytes)), {}).code == Errc::corruption));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_schema_that_cannot_be_is_refused) {
@@ -352,7 +408,7 @@ BOOST_AUTO_TEST_CASE(a_schema_that_cannot_be_is_refused) {
     Version v;
     v.number = 3;
     v.store_id = {1, 1};
-    return raw_manifest(v, {std::move(fields), std::move(vectors), {}});
+    return raw_manifest(v, {std::move(fields), std::move(vectors), {}, {}, {}});
   };
   BOOST_TEST((outcome(with({{"a", FieldType::bytes, false, false}}, {{"v", 65536, Metric::cosine}})).code == Errc::none));
   expect(with({{"a", FieldType::bytes, false, false}, {"a", FieldType::bytes, false, false}}, {}), Errc::corruption, "twice");

@@ -42,6 +42,7 @@ struct Written {
           {name, write_flat_block(block, field.metric(), field.dimension(), rows, [&](std::uint64_t row) { return memtable.vector(i, row).data(); })});
       store.publish(std::move(block));
     }
+    files.graphs.resize(files.vectors.size());
     files.rows = rows;
     files.first = DocId{100};
     files.last = DocId{100 + rows - 1};

@@ -51,7 +51,7 @@ class Left {
   [[nodiscard]] detail::WalHeader header() const { return {newest_.log.id, newest_.store_id, newest_.log.number, newest_.last_sequence + 1}; }
 
   /// Puts a manifest there as if a writer had meant it.
-  void put(const detail::Version& version, std::uint32_t format = detail::manifest_format_version) const {
+  void put(const detail::Version& version, std::optional<std::uint32_t> format = {}) const {
     put_file(path(detail::manifest_name(version.number)), text_of(raw_manifest(version, format)));
   }
   /// Puts a log there: its header, a mark, and a batch for each payload.

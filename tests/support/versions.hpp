@@ -110,4 +110,22 @@ inline detail::Version large_logged_version() {
   return v;
 }
 
+// As large_logged_version(), both vector fields with an index, and graphs of some of their blocks.
+inline detail::Version indexed_version() {
+  auto v = large_logged_version();
+  v.number = 44;
+  v.parent = 43;
+  v.continues = false;
+  auto vectors = v.schema.vectors();
+  vectors[0].index(Hnsw{.m = 2, .ef_construction = 65'535, .ef = 1});
+  vectors[1].index(Hnsw{.m = 128, .ef_construction = 1, .ef = 1'000'000});
+  v.schema = Schema(v.schema.fields(), std::move(vectors));
+  for (const auto& [segment, block] : {std::pair{0u, 1u}, {0u, 5u}, {1u, 2u}}) {
+    auto& to = v.segments[segment];
+    const auto number = v.next_block++;
+    to.blocks[block].graph = file_ref(detail::block_name({to.id, number, detail::BlockType::vector_graph}), 0x40001 + number, 4096);
+  }
+  return v;
+}
+
 }  // namespace quiver::test

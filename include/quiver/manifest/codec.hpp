@@ -13,7 +13,7 @@
 namespace quiver::detail {
 
 inline constexpr std::uint64_t manifest_magic = 0x314E414D56495551ull;  // "QUIVMAN1"
-inline constexpr std::uint32_t manifest_format_version = 3;             // 1: without a log, without deletes; 2: without indexes of vectors
+inline constexpr std::uint32_t manifest_format_version = 3;             // the newest that is read. 1: without a log, without deletes; 2: without indexes
 inline constexpr std::size_t manifest_frame_size = 40;                  // magic, format version, three masks, length, checksum
 
 // The fields of the schema as the manifest holds them.
@@ -112,6 +112,9 @@ struct VersionLists {
   return lists;
 }
 
+/// The format that a manifest is written in: the oldest that has room for it.
+[[nodiscard]] inline std::uint32_t format_of(const VersionLists& lists) noexcept { return lists.indexes.empty() && lists.graphs.empty() ? 2 : 3; }
+
 /// Puts the lists where they belong. Throws what says that they belong nowhere: what was read is to be written again in the same bytes.
 inline void take_lists(VersionLists& lists, Version& version) {
   // In the order of the retained ones and each once.
@@ -175,13 +178,13 @@ void transfer(Archive& archive, V& v, VersionLists& lists, std::uint32_t format)
   auto lists = lists_of(version);
   ByteOutputArchive out;
   out.write(manifest_magic);
-  out.write(manifest_format_version);
+  out.write(format_of(lists));
   out.write(version.features.compat);
   out.write(version.features.ro_compat);
   out.write(version.features.incompat);
   out.write(std::uint64_t{0});
   out.write(std::uint64_t{0});
-  transfer(out, version, lists, manifest_format_version);
+  transfer(out, version, lists, format_of(lists));
   auto bytes = out.take();
   store<std::uint64_t>(&bytes[24], bytes.size() - manifest_frame_size);
   store(&bytes[32], manifest_checksum(bytes));
@@ -231,8 +234,10 @@ void transfer(Archive& archive, V& v, VersionLists& lists, std::uint32_t format)
   Version version;
   try {
     VersionLists lists;
-    transfer(in, version, lists, load<std::uint32_t>(&bytes[8]));
+    const auto format = load<std::uint32_t>(&bytes[8]);
+    transfer(in, version, lists, format);
     in.done();
+    if (format > 2 && format != format_of(lists)) throw std::invalid_argument("format version " + std::to_string(format) + " where an older one would do");
     take_lists(lists, version);
   } catch (const std::bad_alloc&) {
     // Every length was bounded before it was used: this is the machine's fault, not the file's.

@@ -1,0 +1,32 @@
+// What is true of every graph that a builder leaves.
+#pragma once
+
+#include <quiver/index/hnsw_graph.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include <algorithm>
+#include <span>
+#include <vector>
+
+namespace quiver::test {
+
+/// Used links first, each to another node that is there and none twice; a level's nodes lead to their rows.
+inline void check_shape(const detail::HnswGraph& graph) {
+  const auto check = [](const detail::HnswLevel& level, const detail::HnswLevel* below) {
+    for (std::uint32_t node = 0; node < level.nodes; ++node) {
+      const std::span links(level.links_of(node), level.degree);
+      const auto end = std::find(links.begin(), links.end(), detail::no_link);
+      BOOST_TEST(std::all_of(end, links.end(), [](auto link) { return link == detail::no_link; }));
+      std::vector<std::uint32_t> used(links.begin(), end);
+      std::sort(used.begin(), used.end());
+      BOOST_TEST((std::adjacent_find(used.begin(), used.end()) == used.end()));
+      BOOST_TEST((used.empty() || (used.back() < level.nodes && !std::binary_search(used.begin(), used.end(), node))));
+      if (below != nullptr) BOOST_TEST((level.down[node] < below->nodes && below->row(level.down[node]) == level.rows[node]));
+    }
+  };
+  check(graph.ground, nullptr);
+  for (std::size_t l = 0; l < graph.upper.size(); ++l) check(graph.upper[l], l == 0 ? &graph.ground : &graph.upper[l - 1]);
+}
+
+}  // namespace quiver::test
