@@ -27,7 +27,7 @@ Bytes sample() {
   std::mt19937_64 random(5);
   std::vector<Entry> entries;
   // Some fingerprints bear several documents, one of them more than a lookup copies out at once.
-  for (std::uint64_t i = 0; i < 150; ++i) entries.push_back({i % 5 == 0 ? 42 : i % 3 == 0 ? random() % 8 : random(), DocId{1000 + i * 7}});
+  for (std::uint64_t i = 0; i < 300; ++i) entries.push_back({i % 5 == 0 ? 42 : i % 3 == 0 ? random() % 8 : random(), DocId{1000 + i * 7}});
   test::BytesDraft draft;
   static_cast<void>(write_id_run(draft, std::move(entries), FileId{1, 2}));
   return std::move(draft.bytes);

@@ -18,14 +18,17 @@ namespace quiver::detail {
 inline constexpr std::string_view entries_section = "entries";
 inline constexpr std::string_view starts_section = "starts";
 
-/// Which entries of a run a fingerprint may be among: its leading bits choose one of 2^bits buckets, so many that a bucket has 4 to 8 entries on average.
+/// Which entries of a run a fingerprint may be among: its leading bits choose one of 2^bits buckets, so few that their starts stay in a processor's cache: a
+/// bucket has 128 to 256 entries on average. The bits behind them tell where among those, to within a few, as fingerprints are evenly spread.
 class RunBuckets {
  public:
   explicit RunBuckets(std::uint64_t entries) noexcept
-      : bits_(entries < 8 ? 0 : static_cast<int>(std::bit_width(entries / 4)) - 1), width_(entries <= std::numeric_limits<std::uint32_t>::max() ? 4 : 8) {}
+      : bits_(entries < 256 ? 0 : static_cast<int>(std::bit_width(entries / 128)) - 1), width_(entries <= std::numeric_limits<std::uint32_t>::max() ? 4 : 8) {}
 
   [[nodiscard]] std::uint64_t count() const noexcept { return std::uint64_t{1} << bits_; }
   [[nodiscard]] std::uint64_t of(std::uint64_t fingerprint) const noexcept { return bits_ == 0 ? 0 : fingerprint >> (64 - bits_); }
+  /// Which of `entries` entries of its bucket a fingerprint is likely to be. REQUIRES: entries < 2^32.
+  [[nodiscard]] std::uint64_t likely(std::uint64_t fingerprint, std::uint64_t entries) const noexcept { return (fingerprint << bits_ >> 32) * entries >> 32; }
   /// Bytes of the number of the entry that a bucket starts with.
   [[nodiscard]] std::uint64_t width() const noexcept { return width_; }
 
@@ -149,7 +152,8 @@ class IdRun {
       Window window{.renews = true};
       for (std::size_t i = 0; i < here.size(); ++i) {
         buckets[i] = bucket_of(scope, window, here[i]);
-        block_.touch(entries_, buckets[i].begin * width_);
+        if (const auto count = buckets[i].end - buckets[i].begin; count <= few)
+          block_.touch(entries_, (buckets[i].begin + buckets_.likely(here[i], count)) * width_);
       }
       window = {.renews = true};
       for (std::size_t i = 0; i < here.size(); ++i) visit(scope, window, buckets[i], here[i], [&](DocId id) { return on_doc_id(first + i, id); });
@@ -157,7 +161,7 @@ class IdRun {
   }
 
  private:
-  static constexpr std::uint64_t few = 64;  // entries: compared one after another; of more, the half is chosen first
+  static constexpr std::uint64_t few = 1024;  // entries: looked for around where it is likely; of more, the half is chosen first
 
   // Entries [begin, end).
   struct Stretch {
@@ -236,11 +240,11 @@ class IdRun {
       else
         in.end = middle;
     }
-    if (in.begin == in.end) return in.begin;
-    const auto* bytes = entries(scope, window, in);
-    std::uint64_t below = 0;  // counted to the end: no branch that depends on what is read
-    for (std::uint64_t i = 0; i < in.end - in.begin; ++i) below += fingerprint_at(bytes, i) < fingerprint ? 1 : 0;
-    return in.begin + below;
+    const auto below = [&](std::uint64_t at) { return fingerprint_at(entries(scope, window, {at, at + 1}), 0) < fingerprint; };
+    auto at = in.begin + buckets_.likely(fingerprint, in.end - in.begin);
+    while (at < in.end && below(at)) ++at;
+    while (at > in.begin && !below(at - 1)) --at;
+    return at;
   }
 
   // Of the i-th entry from `bytes` on.
