@@ -99,6 +99,8 @@ BOOST_AUTO_TEST_CASE(every_policy_finds_along_the_same_graph_what_the_others_fin
       c.optimize();
       BOOST_TEST(c.stats().version == version);
     }
+    BOOST_TEST(Collection<FileReadPolicy>::open(folder.path()).stats().resident >= many * 8 * 8);  // links, which are copied where files are not mapped
+    BOOST_TEST(Collection<MMapReadPolicy>::open(folder.path()).stats().resident < many);
     std::vector<Answer> expected;
     const auto check = [&]<class P>(std::type_identity<P>) {
       const auto c = Collection<P>::open(folder.path(), {.mode = OpenMode::read_only});
@@ -325,6 +327,20 @@ BOOST_AUTO_TEST_CASE(without_a_damaged_graph_nothing_is_lost) {
     c.optimize();
     BOOST_TEST(recall(c, data) >= 0.95);
   }
+}
+
+BOOST_AUTO_TEST_CASE(where_a_walk_would_be_slower_every_row_is_looked_at) {
+  constexpr std::size_t rows = 5'000;
+  const Clusters data(rows, 2, 40, 13);
+  auto c = Collection<MemoryPolicy>::create(Schema{VectorField("v", 2).index(Hnsw{.m = 4, .ef_construction = 10, .ef = 4'200})});
+  std::vector<Document> batch;
+  for (std::size_t i = 0; i < rows; ++i) batch.push_back(Document{key(i), {{"v", data.row(i)}}});
+  c.insert(batch);
+  c.optimize();
+  BOOST_TEST(ask(c, data.query(0)).visited == rows);
+  BOOST_TEST(ask(c, data.query(0), 10, 4'097).visited == rows);
+  BOOST_TEST(ask(c, data.query(0), 4'097, 10).visited == rows);
+  BOOST_TEST(ask(c, data.query(0), 10, 10).visited < rows / 4);
 }
 
 BOOST_AUTO_TEST_CASE(numbers_that_no_index_has_are_refused) {

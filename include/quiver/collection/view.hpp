@@ -42,7 +42,8 @@ struct OpenVersion {
   }
 };
 
-/// What the readers of a version's files say that they keep in memory; a policy's reader without `resident()` keeps nothing there that counts.
+/// What the readers of a version's files say that they keep in memory; a policy's reader without `resident()` keeps nothing there that counts. Links that were
+/// copied from files besides.
 template <StoragePolicy P>
 [[nodiscard]] std::uint64_t bytes_in_memory(const OpenVersion<P>& version) noexcept {
   std::uint64_t sum = 0;
@@ -58,6 +59,9 @@ template <StoragePolicy P>
     }
     for (const auto& run : version.runs) sum += run->block().reader().resident();
   }
+  for (const auto& part : version.parts)
+    for (std::size_t i = 0; i < part->vector_fields(); ++i)
+      if (const auto* graph = part->graph(i)) sum += graph->copied();
   return sum;
 }
 

@@ -73,6 +73,12 @@ class HnswBlock {
 
   [[nodiscard]] const Block<Reader>& block() const noexcept { return block_; }
   [[nodiscard]] const HnswBuildParameters& parameters() const noexcept { return parameters_; }
+  /// Bytes of links that were copied, because the reader is not memory.
+  [[nodiscard]] std::uint64_t copied() const noexcept {
+    std::uint64_t words = 0;
+    for (const auto& copy : copies_) words += copy.size();
+    return words * sizeof(std::uint32_t);
+  }
   [[nodiscard]] HnswGraph graph() const noexcept { return {levels_.front(), std::span(levels_).subspan(1)}; }
 
   /// use(pool) with the rows nearest to the query, `ef` at most. Returns how many distances that took.

@@ -15,6 +15,9 @@ namespace quiver::detail {
   return std::max(wanted != 0 || hnsw == nullptr ? wanted : hnsw->ef, k);
 }
 
+/// Of more rows to keep in mind a walk is slower than looking at every row.
+inline constexpr std::size_t most_kept = 4096;
+
 /// Counts rows that were compared with a query.
 inline void looked_at(SearchStats& stats, const FlatQuery& query, std::uint64_t rows) noexcept {
   stats.rows_visited += rows;
@@ -22,18 +25,20 @@ inline void looked_at(SearchStats& stats, const FlatQuery& query, std::uint64_t 
   stats.bytes_read += rows * (query.dimension() + (query.metric() == Metric::cosine ? 1 : 0)) * sizeof(float);
 }
 
-/// Offers `best` rows near the query, row r as first_id + r; all rows where the part has no graph of the field, where `ef` is no fewer than there are, or where
-/// the walk meets too few rows that live. `live`: rows that are not deleted; is_live(row) is asked only where some are. Renews the scope.
+/// Offers `best` rows near the query, row r as first_id + r; all rows where the part has no graph of the field, where `ef` is no fewer than there are or
+/// too many for a walk to pay, or where the walk meets too few rows that live. `live`: rows that are not deleted; is_live(row) is asked only where some are.
+/// Renews the scope.
 template <StoragePolicy P, class IsLive>
 void search_part(typename P::ReadScope& scope, const Part<P>& part, std::size_t field, const FlatQuery& query, std::uint64_t first_id, std::size_t ef,
                  std::uint64_t live, IsLive&& is_live, TopK& best, SearchStats& stats) {
   const auto& vectors = part.vectors(field);
   const auto rows = part.rows();
   if (live == 0) return;
-  if (const auto* graph = part.graph(field); graph != nullptr && ef < live) {
-    // So many that ef of them live if the deleted ones are spread evenly. ef < live < 2^31, so nothing overflows.
-    const auto kept = static_cast<std::size_t>((ef * rows + live - 1) / live);
-    bool enough = false;
+  const auto* graph = part.graph(field);
+  // So many that ef of them live if the deleted ones are spread evenly. ef < live < 2^31, so nothing overflows.
+  const auto kept = ef < live ? static_cast<std::size_t>((ef * rows + live - 1) / live) : most_kept + 1;
+  bool enough = false;
+  if (graph != nullptr && kept <= most_kept) {
     const auto take = [&](const CandidatePool& pool) {
       const auto wanted = std::min<std::uint64_t>(best.k(), live);
       std::uint64_t found = live == rows ? pool.size() : 0;
@@ -46,8 +51,8 @@ void search_part(typename P::ReadScope& scope, const Part<P>& part, std::size_t 
       with_row_query(query, *all, walk);
     else
       walk(ViewedRowQuery(vectors, scope, query));
-    if (enough) return;
   }
+  if (enough) return;
   vectors.search(scope, query, first_id, best);
   looked_at(stats, query, rows);
 }

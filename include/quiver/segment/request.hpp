@@ -20,7 +20,8 @@ struct SearchRequest {
   std::string field = {};
   QueryView query = {};  ///< as many numbers as the field has dimensions
   std::size_t k = 10;
-  std::size_t ef = 0;  ///< of a field with an Hnsw index: rows to keep in mind, at least k of them; more find more and take longer; 0: as the index says
+  std::size_t ef = 0;  ///< of a field with an Hnsw index: rows to keep in mind, at least k of them; more find more and take longer, of more than 4,096 each row
+                       ///< is looked at; 0: as the index says
   FieldNames fields = {};
 };
 
