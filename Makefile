@@ -7,6 +7,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 FUZZ_SECONDS ?= 30
 SOAK_SECONDS ?= 3600
 SOAK_LETTERS ?= 4
+SOAK_DOUBLE ?= 16
 SOAK_KILLS ?= 10000
 SOAK_TSAN ?= 1
 POWERCUTS ?= 20
@@ -43,7 +44,7 @@ soak:  ## crash collections everywhere for SOAK_SECONDS (3600), going on where t
 	@$(INSTALL) build soak fuzz
 	@cmake --preset default --log-level=WARNING
 	@cmake --build --preset default -j $(JOBS) --target crash_soak
-	@build/default/bin/crash_soak --seconds $(SOAK_SECONDS) --letters $(SOAK_LETTERS) --processes $(JOBS)
+	@build/default/bin/crash_soak --seconds $(SOAK_SECONDS) --letters $(SOAK_LETTERS) --double-every $(SOAK_DOUBLE) --processes $(JOBS)
 	@if [ "$(SOAK_KILLS)" != 0 ]; then \
 	  cmake --build --preset default -j $(JOBS) --target test_collection && \
 	  QUIVER_KILLS=$(SOAK_KILLS) build/default/bin/test_collection --run_test=processes --log_level=message; fi

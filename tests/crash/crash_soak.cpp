@@ -111,7 +111,7 @@ std::filesystem::path progress_file(const std::filesystem::path& folder, std::si
 
 /// One process: its scripts of the endless row, until the time is up. Of each 16th script every call is failed as well, of each 64th two threads write after
 /// it.
-int run_part(std::uint64_t part, std::uint64_t parts, std::size_t letters, double seconds, const std::filesystem::path& folder) {
+int run_part(std::uint64_t part, std::uint64_t parts, std::size_t letters, const ExploreOptions& how, double seconds, const std::filesystem::path& folder) {
   const auto file = progress_file(folder, letters, part, parts);
   Progress progress;
   progress.load(file);
@@ -119,7 +119,7 @@ int run_part(std::uint64_t part, std::uint64_t parts, std::size_t letters, doubl
   while (std::chrono::steady_clock::now() < end) {
     const auto number = progress.next * parts + part;
     const auto script = script_number(number, letters);
-    auto tally = explore(script, number);
+    auto tally = explore(script, number, how);
     if (tally.violations == 0 && progress.next % 16 == 0 && script.size() <= 8)
       tally += explore_faults(script, number, number % 32 == 0 ? EIO : ENOSPC, number % 3 == 0, progress.injections);
     if (tally.violations != 0) {
@@ -138,12 +138,12 @@ int run_part(std::uint64_t part, std::uint64_t parts, std::size_t letters, doubl
   return 0;
 }
 
-int run_processes(std::uint64_t parts, std::size_t letters, double seconds, const std::filesystem::path& folder) {
+int run_processes(std::uint64_t parts, std::size_t letters, const ExploreOptions& how, double seconds, const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder);
   std::vector<::pid_t> children;
   for (std::uint64_t part = 0; part < parts; ++part) {
     const auto child = ::fork();
-    if (child == 0) ::_exit(run_part(part, parts, letters, seconds, folder));
+    if (child == 0) ::_exit(run_part(part, parts, letters, how, seconds, folder));
     if (child < 0) throw std::runtime_error("cannot start process " + std::to_string(part));
     children.push_back(child);
   }
@@ -240,12 +240,14 @@ int main(int argc, char** argv) {
   double seconds = 60;
   std::uint64_t processes = 1, seed = 1, threads = 0;
   std::size_t k = 0, letters = 4;
+  ExploreOptions how{.double_every = 16};
   std::string script, mutant, fates;
   std::filesystem::path folder = "build/soak";
   bool faults = false, mutants = false;
   app.add_option("--seconds", seconds, "for the scripts to run (60)")->check(CLI::Range(0.0, 1e7));
   app.add_option("--processes", processes, "that share the scripts (1)")->check(CLI::Range(1, 256));
   app.add_option("--letters", letters, "every script of so many comes before the random ones (4)")->check(CLI::Range(1, 8));
+  app.add_option("--double-every", how.double_every, "of so many disks one has its recovery crashed too (16; 0: none)")->check(CLI::Range(0, 1'000'000));
   app.add_option("--folder", folder, "for the progress and for disks that show a violation (build/soak)");
   const auto known = [](const std::string& text) {
     return text.find_first_not_of(crash_letters) == std::string::npos ? std::string()
@@ -270,7 +272,7 @@ int main(int argc, char** argv) {
     }
     if (threads != 0) return run_writers(threads, seed, folder);
     if (*point) return run_state(script, seed, k, fates, folder);
-    return script.empty() ? run_processes(processes, letters, seconds, folder) : run_script(script, seed, faults, folder);
+    return script.empty() ? run_processes(processes, letters, how, seconds, folder) : run_script(script, seed, faults, folder);
   } catch (const std::exception& e) {
     std::cerr << "crash_soak: " << e.what() << '\n';
     return 2;

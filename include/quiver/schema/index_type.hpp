@@ -11,8 +11,8 @@ struct Flat {
   friend constexpr bool operator==(const Flat&, const Flat&) = default;
 };
 
-/// A hierarchical navigable small world graph (Malkov and Yashunin, 2016), built by optimize(): approximate, a hundred times faster than Flat at a million
-/// rows. It takes 8 m bytes a row beside the vectors.
+/// A hierarchical navigable small world graph (Malkov and Yashunin, 2016), built by optimize(): approximate, in a time that hardly grows with the rows. It
+/// takes 8 m bytes a row beside the vectors.
 struct Hnsw {
   std::size_t m = 16;                 ///< links of a new row, 2 to 128: more find more and take more memory
   std::size_t ef_construction = 200;  ///< rows that are looked at for them, 1 to 65,535
