@@ -216,11 +216,9 @@ BOOST_AUTO_TEST_CASE(a_build_that_is_stopped_leaves_all_as_it_was) {
   // Others write and flush meanwhile.
   std::size_t more = 0;
   c.optimize({.progress = [&](const Progress& p) {
-    if (p.stage == "build index" && more < 2) {
-      Document late{"late" + std::to_string(more), {{"n", 1}, {"v", data.query(more)}}};
-      c.insert(late);
+    for (; p.stage == "build index" && more < 2; ++more) {
+      c.insert(Document{"late" + std::to_string(more), {{"n", 1}, {"v", data.query(more)}}});
       c.flush();
-      ++more;
     }
     return true;
   }});
