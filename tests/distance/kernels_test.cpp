@@ -79,15 +79,19 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(all_shapes_give_the_same_bits, Arch, Architectures
       for (std::size_t i = 0; i < queries; ++i) pointers.push_back(&q[i * dimension]);
       for (std::size_t count = 1; count <= rows; ++count)
         for (std::size_t some = 1; some <= queries; ++some) {
-          std::vector<float> batch(some * count), many(count);
+          std::vector<float> batch(some * count), many(count), gathered(count);
+          std::vector<std::uint32_t> backwards(count);
+          for (std::size_t j = 0; j < count; ++j) backwards[j] = static_cast<std::uint32_t>(count - 1 - j);
           kernels.batch(pointers.data(), some, r.data(), count, dimension, batch.data());
           std::size_t different = 0;
           for (std::size_t i = 0; i < some; ++i) {
             kernels.many(pointers[i], r.data(), count, dimension, many.data());
+            kernels.gather(pointers[i], r.data(), dimension, backwards.data(), count, gathered.data());
             for (std::size_t j = 0; j < count; ++j) {
               const auto one = std::bit_cast<std::uint32_t>(kernels.one(pointers[i], &r[j * dimension], dimension));
               different += one != std::bit_cast<std::uint32_t>(many[j]);
               different += one != std::bit_cast<std::uint32_t>(batch[i * count + j]);
+              different += one != std::bit_cast<std::uint32_t>(gathered[count - 1 - j]);
             }
           }
           BOOST_TEST(different == 0u, "dimension " << dimension << ", " << count << " rows, " << some << " queries");
@@ -109,6 +113,10 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(nothing_beyond_the_rows_is_read, Arch, Architectur
           BOOST_TEST(std::count(out.span().begin(), out.span().end(), expected) == static_cast<std::ptrdiff_t>(3 * count));
           kernels_for<Arch>(metric).many(queries.data(), rows.data(), count, dimension, out.data());
           BOOST_TEST(std::count(out.span().begin(), out.span().begin() + static_cast<std::ptrdiff_t>(count), expected) == static_cast<std::ptrdiff_t>(count));
+          const auto last = static_cast<std::uint32_t>(count - 1);
+          float gathered[2] = {};
+          kernels_for<Arch>(metric).gather(queries.data(), rows.data(), dimension, std::array{last, 0u}.data(), 2, gathered);
+          BOOST_TEST((gathered[0] == expected && gathered[1] == expected));
         }
       }
 }

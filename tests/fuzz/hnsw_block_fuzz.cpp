@@ -37,7 +37,7 @@ FlatRows flat_rows() { return {elements().data(), nullptr, rows, dimension}; }
 
 Bytes sample() {
   test::BytesDraft draft;
-  const auto links = HnswBuilder(FlatRowSpace<NativeArch, Metric::l2>(flat_rows()), parameters).build(1, [] {});
+  const auto links = HnswBuilder(FlatRowSpace(Metric::l2, flat_rows()), parameters).build(1, [] {});
   static_cast<void>(write_hnsw_block(draft, links.graph(), parameters, FileId{1, 2}));
   return std::move(draft.bytes);
 }
@@ -45,7 +45,7 @@ Bytes sample() {
 void ask(const Graph& graph) {
   for (const std::size_t ef : {1u, 7u, 200u})
     for (std::size_t q = 0; q < rows; q += 31) {
-      const FlatRowQuery<NativeArch, Metric::l2> query(flat_rows(), &elements()[q * dimension], 1.0f);
+      const FlatRowQuery query(flat_rows(), FlatQuery(Metric::l2, std::span(&elements()[q * dimension], dimension)));
       std::set<std::uint32_t> seen;
       const auto distances = graph.search(query, ef, [&](const CandidatePool& pool) {
         if (pool.size() == 0 || pool.size() > ef) broken("a walk kept nothing, or more than it was to keep");

@@ -28,7 +28,7 @@ constexpr std::string_view file_name = "seg-000001/blk-000001.vector_graph";
 constexpr HnswBuildParameters small{.m = 4, .ef_construction = 30, .seed = 3};
 
 HnswLinks build(const Clusters& data) {
-  return with_space(Metric::l2, data.rows(), [](auto space) { return HnswBuilder(space, small).build(1, [] {}); });
+  return HnswBuilder(FlatRowSpace(Metric::l2, data.rows()), small).build(1, [] {});
 }
 
 /// A store of one file, written under MMapPolicy by write(draft) -> FileIdentity.
@@ -52,7 +52,7 @@ struct Written {
 /// The rows nearest to a query, with their distances.
 std::vector<Candidate> answer(const auto& search, const Clusters& data, std::size_t q) {
   std::vector<Candidate> found;
-  search(FlatRowQuery<NativeArch, Metric::l2>(data.rows(), data.query(q).data(), 1.0f), [&](const CandidatePool& pool) {
+  search(FlatRowQuery(data.rows(), FlatQuery(Metric::l2, data.query(q))), [&](const CandidatePool& pool) {
     for (std::size_t i = 0; i < pool.size(); ++i) found.push_back({pool[i].distance, pool[i].id()});
   });
   return found;

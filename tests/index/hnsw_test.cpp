@@ -21,29 +21,17 @@ namespace {
 constexpr Metric all_metrics[] = {Metric::l2, Metric::inner_product, Metric::cosine};
 
 HnswLinks build(const Clusters& data, Metric metric, const HnswBuildParameters& parameters = {}, std::size_t threads = 1) {
-  return with_space(metric, data.rows(), [&](auto space) { return HnswBuilder(space, parameters).build(threads, [] {}); });
+  return HnswBuilder(FlatRowSpace(metric, data.rows()), parameters).build(threads, [] {});
 }
 
-template <Metric metric>
-std::vector<Candidate> nearest(const Clusters& data, const HnswGraph& graph, std::span<const float> query, std::size_t k, std::size_t ef) {
+std::vector<Candidate> nearest(Metric metric, const Clusters& data, const HnswGraph& graph, std::span<const float> query, std::size_t k, std::size_t ef) {
   HnswScratch scratch;
   std::uint64_t distances = 0;
-  search_graph(graph, FlatRowQuery<NativeArch, metric>(data.rows(), query.data(), inverse_norm(query)), ef, scratch, distances);
+  search_graph(graph, FlatRowQuery(data.rows(), FlatQuery(metric, query)), ef, scratch, distances);
   BOOST_TEST(distances >= scratch.pool.size());
   std::vector<Candidate> found;
   for (std::size_t i = 0; i < std::min(k, scratch.pool.size()); ++i) found.push_back({scratch.pool[i].distance, scratch.pool[i].id()});
   return found;
-}
-std::vector<Candidate> nearest(Metric metric, const Clusters& data, const HnswGraph& graph, std::span<const float> query, std::size_t k, std::size_t ef) {
-  switch (metric) {
-    case Metric::l2:
-      return nearest<Metric::l2>(data, graph, query, k, ef);
-    case Metric::inner_product:
-      return nearest<Metric::inner_product>(data, graph, query, k, ef);
-    case Metric::cosine:
-      break;
-  }
-  return nearest<Metric::cosine>(data, graph, query, k, ef);
 }
 
 /// The share of the k nearest that were found, ties counted; each must be the distance of its row, bit for bit.
@@ -145,7 +133,7 @@ BOOST_AUTO_TEST_CASE(a_step_that_throws_ends_the_build) {
     const auto step = [&] {
       if (--left < 0) throw std::runtime_error("enough");
     };
-    BOOST_CHECK_THROW(static_cast<void>(HnswBuilder(FlatRowSpace<NativeArch, Metric::l2>(data.rows()), {}).build(threads, step)), std::runtime_error);
+    BOOST_CHECK_THROW(static_cast<void>(HnswBuilder(FlatRowSpace(Metric::l2, data.rows()), {}).build(threads, step)), std::runtime_error);
   }
 }
 

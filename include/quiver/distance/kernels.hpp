@@ -19,9 +19,19 @@ struct Kernels {
   float (*one)(const float* query, const float* row, std::size_t dimension) noexcept;
   /// out[r] for row r of `count`.
   void (*many)(const float* query, const float* rows, std::size_t count, std::size_t dimension, float* out) noexcept;
+  /// out[i] for row which[i], wherever that is. Rows are fetched while those `gather_ahead` before them are computed; the first ones the caller fetches.
+  void (*gather)(const float* query, const float* rows, std::size_t dimension, const std::uint32_t* which, std::size_t count, float* out) noexcept;
   /// out[q * count + r] for query q and row r.
   void (*batch)(const float* const* queries, std::size_t query_count, const float* rows, std::size_t count, std::size_t dimension, float* out) noexcept;
 };
+
+inline constexpr std::size_t gather_ahead = 6;
+
+/// How many lines of a row of so many bytes are asked for: the first ones, a processor goes on with longer rows by itself.
+[[nodiscard]] constexpr std::size_t lines_to_fetch(std::size_t bytes) noexcept { return std::min<std::size_t>((bytes + 63) / 64, 16); }
+[[gnu::always_inline]] inline void fetch_lines(const void* from, std::size_t lines) noexcept {
+  for (std::size_t line = 0; line < lines; ++line) __builtin_prefetch(static_cast<const char*>(from) + line * 64);
+}
 
 /// Adds (a - b)^2 to a sum, lane by lane.
 template <class Arch>
@@ -145,6 +155,16 @@ inline void one_to_many(const float* query, const float* rows, std::size_t count
 }
 
 template <class Arch, template <class> class Formula>
+inline void one_to_some(const float* query, const float* rows, std::size_t dimension, const std::uint32_t* which, std::size_t count, float* out) noexcept {
+  const auto row = [&](std::size_t i) { return rows + std::size_t{which[i]} * dimension; };
+  const auto lines = lines_to_fetch(dimension * sizeof(float));
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i + gather_ahead < count) fetch_lines(row(i + gather_ahead), lines);
+    out[i] = one_to_one<Arch, Formula>(query, row(i), dimension);
+  }
+}
+
+template <class Arch, template <class> class Formula>
 inline void many_to_many(const float* const* queries, std::size_t query_count, const float* rows, std::size_t count, std::size_t dimension,
                          float* out) noexcept {
   // Two rows outside, pairs of queries inside: the rows stay in the first-level cache while the queries pass.
@@ -165,7 +185,7 @@ inline void many_to_many(const float* const* queries, std::size_t query_count, c
 }
 
 template <class Arch, template <class> class Formula>
-inline constexpr Kernels kernels_of{one_to_one<Arch, Formula>, one_to_many<Arch, Formula>, many_to_many<Arch, Formula>};
+inline constexpr Kernels kernels_of{one_to_one<Arch, Formula>, one_to_many<Arch, Formula>, one_to_some<Arch, Formula>, many_to_many<Arch, Formula>};
 
 /// The kernels behind a metric: squared differences for L2, products for the others. Looked up once per query or index, never per vector.
 template <class Arch = NativeArch>

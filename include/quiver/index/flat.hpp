@@ -30,12 +30,12 @@ class FlatQuery {
  public:
   /// The architecture is a parameter so that units built for different ones do not share one constructor. REQUIRES: finite elements; under cosine not all zero.
   template <class Arch = NativeArch>
-  FlatQuery(Metric metric, std::span<const float> query, std::type_identity<Arch> = {})
-      : metric_(metric),
-        inverse_norm_(metric == Metric::cosine ? detail::inverse_norm(query) : 1.0f),
-        kernels_(&kernels_for<Arch>(metric)),
-        panels_(&panel_kernels<Arch>()),
-        query_(query) {}
+  FlatQuery(Metric metric, std::span<const float> query, std::type_identity<Arch> arch = {})
+      : FlatQuery(metric, query, metric == Metric::cosine ? detail::inverse_norm(query) : 1.0f, arch) {}
+  /// The same where 1 / |query| is known.
+  template <class Arch = NativeArch>
+  FlatQuery(Metric metric, std::span<const float> query, float inverse_norm, std::type_identity<Arch> = {}) noexcept
+      : metric_(metric), inverse_norm_(inverse_norm), kernels_(&kernels_for<Arch>(metric)), panels_(&panel_kernels<Arch>()), query_(query) {}
 
   [[nodiscard]] Metric metric() const noexcept { return metric_; }
   [[nodiscard]] const Kernels& kernels() const noexcept { return *kernels_; }

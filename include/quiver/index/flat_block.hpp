@@ -72,6 +72,18 @@ class FlatBlock {
     return {floats(scope, vectors_, row * dimension_, dimension_), norms_ ? floats(scope, *norms_, row, 1) : nullptr, 1, dimension_};
   }
 
+  /// Has rows read that will be viewed one by one, at once where that is faster. REQUIRES: rows < rows().
+  template <class Scope>
+  void prefetch(Scope& scope, std::span<const std::uint32_t> rows) const {
+    std::vector<Range> ranges;
+    ranges.reserve(rows.size() * (norms_ ? 2 : 1));
+    for (const auto row : rows) {
+      ranges.push_back({vectors_.offset + std::uint64_t{row} * dimension_ * sizeof(float), dimension_ * sizeof(float)});
+      if (norms_) ranges.push_back({norms_->offset + std::uint64_t{row} * sizeof(float), sizeof(float)});
+    }
+    block_.reader().prefetch(scope, ranges);
+  }
+
   /// One query over all rows, ids first_id + row. Renews the scope.
   template <class Scope>
   void search(Scope& scope, const FlatQuery& query, std::uint64_t first_id, TopK& best) const {

@@ -184,15 +184,12 @@ class HnswBuilder {
     std::uint64_t distances = 0;
     std::uint32_t node = 0;
     for (auto level = levels.count(); level > own; --level) {
-      node = descend(links_.level(level), query, node, distances);
+      node = descend(links_.level(level), query, node, worker.scratch, distances);
       node = links_.level(level).down[node];
     }
     for (auto level = own + 1; level-- > 0;) {
       const auto& here = links_.level(level);
-      if (level == 0)
-        walk<true>(here, query, node, parameters_.ef_construction, worker.scratch, distances);
-      else
-        walk<false>(here, query, node, parameters_.ef_construction, worker.scratch, distances);
+      walk(here, query, node, parameters_.ef_construction, worker.scratch, distances);
       auto& near = worker.candidates;
       near.clear();
       const auto self = levels.node(level, row);
@@ -239,10 +236,14 @@ class HnswBuilder {
       return;
     }
     const auto query = space_.query(row);
-    for (std::size_t i = 0; i < used; ++i) query.fetch(level.row(links[i]));
+    for (std::size_t i = 0; i < used; ++i) {
+      query.fetch(level.row(links[i]));
+      worker.scratch.nodes[i] = links[i];
+    }
+    worker.scratch.measure(level, query, used);
     candidates.clear();
     candidates.push_back({from.distance, to});
-    for (std::size_t i = 0; i < used; ++i) candidates.push_back({query.at(level.row(links[i])), links[i]});
+    for (std::size_t i = 0; i < used; ++i) candidates.push_back({worker.scratch.distances[i], links[i]});
     std::sort(candidates.begin(), candidates.end(),
               [](const Near& a, const Near& b) { return a.distance < b.distance || (a.distance == b.distance && a.node < b.node); });
     choose(level, candidates, level.degree, worker.kept);

@@ -2,6 +2,7 @@
 // Source: Malkov and Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small World graphs", 2016.
 #pragma once
 
+#include <quiver/distance/kernels.hpp>
 #include <quiver/index/candidate_pool.hpp>
 
 #include <array>
@@ -16,11 +17,13 @@ inline constexpr std::size_t max_hnsw_m = 128;                          // as th
 inline constexpr std::uint64_t max_hnsw_rows = std::uint64_t{1} << 31;  // a bit of a node's number is the pool's
 inline constexpr std::uint32_t no_link = ~std::uint32_t{0};
 
-/// Distances from one query, or one row, to rows: `at(row)` says how far, `fetch(row)` asks the processor for its bytes.
+/// Distances from one query, or one row, to rows: `at(row)` says how far one is, `each(rows, out)` how far some are, the first of which `fetch(row)` has asked
+/// the processor for.
 template <class S>
-concept HnswQuery = requires(const S& query, std::uint32_t row) {
+concept HnswQuery = requires(const S& query, std::uint32_t row, std::span<const std::uint32_t> rows, float* out) {
   { query.at(row) } -> std::same_as<float>;
   query.fetch(row);
+  query.each(rows, out);
 };
 
 /// One level: its nodes are numbered from 0, and each has `degree` places for links to nodes of the same level, the used ones first, no_link behind them.
@@ -41,29 +44,40 @@ struct HnswLevel {
 struct HnswScratch {
   CandidatePool pool;
   VisitedSet visited;
+  std::array<std::uint32_t, 2 * max_hnsw_m> nodes, rows;
+  std::array<float, 2 * max_hnsw_m> distances;
+
+  /// Leaves in `distances` how far the first `count` of `nodes` are. The query has been asked to fetch the first of them.
+  template <HnswQuery Query>
+  void measure(const HnswLevel& level, const Query& query, std::size_t count) {
+    if (level.rows == nullptr) return query.each(std::span(nodes).first(count), distances.data());
+    for (std::size_t i = 0; i < count; ++i) rows[i] = level.rows[nodes[i]];
+    query.each(std::span(rows).first(count), distances.data());
+  }
 };
 
 /// Steps to the nearest neighbour as long as that is nearer; from `node` of the level, to a node of it.
 template <HnswQuery Query>
-[[nodiscard]] std::uint32_t descend(const HnswLevel& level, const Query& query, std::uint32_t node, std::uint64_t& distances) {
+[[nodiscard]] std::uint32_t descend(const HnswLevel& level, const Query& query, std::uint32_t node, HnswScratch& scratch, std::uint64_t& distances) {
   float best = query.at(level.row(node));
   ++distances;
   for (bool moved = true; moved;) {
     moved = false;
     const auto* const links = level.links_of(node);
-    std::array<std::uint32_t, 2 * max_hnsw_m> near;
     std::size_t count = 0;
     for (; count < level.degree; ++count) {
-      near[count] = HnswLevel::load(links + count);
-      if (near[count] >= level.nodes) break;  // no_link, or a damaged number
-      query.fetch(level.row(near[count]));
+      const auto neighbour = HnswLevel::load(links + count);
+      if (neighbour >= level.nodes) break;  // no_link, or a damaged number
+      query.fetch(level.row(neighbour));
+      scratch.nodes[count] = neighbour;
     }
+    scratch.measure(level, query, count);
     distances += count;
     for (std::size_t i = 0; i < count; ++i) {
-      const float distance = query.at(level.row(near[i]));
-      if (distance < best || (distance == best && near[i] < node)) {
+      const float distance = scratch.distances[i];
+      if (distance < best || (distance == best && scratch.nodes[i] < node)) {
         best = distance;
-        node = near[i];
+        node = scratch.nodes[i];
         moved = true;
       }
     }
@@ -72,25 +86,23 @@ template <HnswQuery Query>
 }
 
 /// Leaves in scratch.pool the nodes of the level that were found nearest to the query, `ef` at most, from `entry` on.
-template <bool Ground, HnswQuery Query>
+template <HnswQuery Query>
 void walk(const HnswLevel& level, const Query& query, std::uint32_t entry, std::size_t ef, HnswScratch& scratch, std::uint64_t& distances) {
-  const auto row_of = [&](std::uint32_t node) { return Ground ? node : level.rows[node]; };
   auto& pool = scratch.pool;
   auto& visited = scratch.visited;
+  auto& nodes = scratch.nodes;
   pool.reset(ef);
   visited.reset(level.nodes);
   static_cast<void>(visited.insert(entry));
-  pool.offer(query.at(row_of(entry)), entry);
+  pool.offer(query.at(level.row(entry)), entry);
   ++distances;
-  constexpr std::size_t ahead = 6;  // rows that are fetched before they are needed
-  std::array<std::uint32_t, 2 * max_hnsw_m + ahead> fresh;
   for (std::uint32_t node; (node = pool.next()) != CandidatePool::none;) {
     const auto* const links = level.links_of(node);
     std::size_t count = 0;
     for (; count < level.degree; ++count) {
       const auto neighbour = HnswLevel::load(links + count);
       if (neighbour >= level.nodes) break;
-      fresh[count] = neighbour;
+      nodes[count] = neighbour;
       visited.prefetch(neighbour);
     }
     if (const auto next = pool.peek(); next != CandidatePool::none) {
@@ -98,19 +110,17 @@ void walk(const HnswLevel& level, const Query& query, std::uint32_t entry, std::
       __builtin_prefetch(soon);
       if (level.degree > 16) __builtin_prefetch(soon + 16);
     }
-    std::size_t left = 0;
+    std::size_t fresh = 0;
     for (std::size_t i = 0; i < count; ++i) {
-      if (!visited.insert(fresh[i])) continue;
-      fresh[left] = fresh[i];
-      if (left < ahead) query.fetch(row_of(fresh[left]));
-      ++left;
+      if (!visited.insert(nodes[i])) continue;
+      nodes[fresh] = nodes[i];
+      if (fresh < gather_ahead) query.fetch(level.row(nodes[fresh]));
+      ++fresh;
     }
-    distances += left;
-    for (std::size_t i = 0; i < left; ++i) {
-      if (i + ahead < left) query.fetch(row_of(fresh[i + ahead]));
-      const float distance = query.at(row_of(fresh[i]));
-      if (distance < pool.bound()) pool.offer(distance, fresh[i]);
-    }
+    scratch.measure(level, query, fresh);
+    distances += fresh;
+    for (std::size_t i = 0; i < fresh; ++i)
+      if (scratch.distances[i] < pool.bound()) pool.offer(scratch.distances[i], nodes[i]);
   }
 }
 
@@ -126,10 +136,10 @@ template <HnswQuery Query>
 void search_graph(const HnswGraph& graph, const Query& query, std::size_t ef, HnswScratch& scratch, std::uint64_t& distances) {
   std::uint32_t node = 0;
   for (auto level = graph.upper.rbegin(); level != graph.upper.rend(); ++level) {
-    node = descend(*level, query, node, distances);
+    node = descend(*level, query, node, scratch, distances);
     node = level->down[node];
   }
-  walk<true>(graph.ground, query, node, ef, scratch, distances);
+  walk(graph.ground, query, node, ef, scratch, distances);
 }
 
 }  // namespace quiver::detail

@@ -12,6 +12,8 @@
 
 namespace quiver::detail {
 
+static_assert(Hnsw::max_m == max_hnsw_m);  // index/ does not know the schema
+
 /// A copy of one vector field of the live rows of some parts, dense and in their order. Memory of 4 x dimension bytes a row. Immutable.
 template <StoragePolicy P>
 class GraphRows {
@@ -50,11 +52,9 @@ template <class Draft, StoragePolicy P, class Step>
 [[nodiscard]] FileIdentity write_graph(Draft& draft, const GraphRows<P>& vectors, const HnswBuildParameters& parameters, std::size_t threads, Step&& step) {
   const auto self = std::this_thread::get_id();
   std::atomic<std::uint64_t> done{0};
-  const auto links = with_space(vectors.metric(), vectors.rows(), [&](auto space) {
-    return HnswBuilder(space, parameters).build(threads, [&] {
-      done.fetch_add(1, std::memory_order_relaxed);
-      if (std::this_thread::get_id() == self) step(done.exchange(0, std::memory_order_relaxed));
-    });
+  const auto links = HnswBuilder(FlatRowSpace(vectors.metric(), vectors.rows()), parameters).build(threads, [&] {
+    done.fetch_add(1, std::memory_order_relaxed);
+    if (std::this_thread::get_id() == self) step(done.exchange(0, std::memory_order_relaxed));
   });
   step(done.load());
   return write_hnsw_block(draft, links.graph(), parameters);

@@ -48,7 +48,7 @@ void search_part(typename P::ReadScope& scope, const Part<P>& part, std::size_t 
     };
     const auto walk = [&](const auto& row_query) { looked_at(stats, query, graph->search(row_query, kept, take)); };
     if (const auto all = vectors.in_memory())
-      with_row_query(query, *all, walk);
+      walk(FlatRowQuery(*all, query));
     else
       walk(ViewedRowQuery(vectors, scope, query));
   }
