@@ -11,7 +11,7 @@
 namespace quiver::detail {
 
 /// What a block file holds; the trailer's file_kind.
-enum class BlockKind : std::uint16_t { scalar = 1, vector_index = 3, id_run = 5, deletes = 6, vector_graph = 7 };
+enum class BlockKind : std::uint16_t { scalar = 1, vector_index = 3, vector_quant = 4, id_run = 5, deletes = 6, vector_graph = 7 };
 
 [[nodiscard]] constexpr std::string_view to_string(BlockKind kind) noexcept {
   switch (kind) {
@@ -19,6 +19,8 @@ enum class BlockKind : std::uint16_t { scalar = 1, vector_index = 3, id_run = 5,
       return "scalar";
     case BlockKind::vector_index:
       return "vector_index";
+    case BlockKind::vector_quant:
+      return "vector_quant";
     case BlockKind::vector_graph:
       return "vector_graph";
     case BlockKind::deletes:

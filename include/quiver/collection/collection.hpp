@@ -248,7 +248,7 @@ class Collection {
     for (const auto& segment : now->version().manifest.segments) {
       SegmentInfo info{segment.id, segment.rows(), 0, 0, segment.sealed};
       info.deleted = now->rows().deletes().count(segment.blocks.front().first, segment.blocks.back().last);
-      for (const auto& block : segment.blocks) info.bytes += block.file.identity.length + block.graph.identity.length;
+      for (const auto& block : segment.blocks) info.bytes += block.bytes();
       out.push_back(info);
     }
     return out;
@@ -267,15 +267,18 @@ class Collection {
     out.memtable_documents = now->rows().memtable_rows();
     out.resident = now->rows().memtable_bytes() + detail::bytes_in_memory(now->version());
     for (const auto& segment : manifest.segments)
-      for (const auto& block : segment.blocks)
+      for (const auto& block : segment.blocks) {
         (block.type == detail::BlockType::scalar ? out.bytes.scalar : out.bytes.vector_index) += block.file.identity.length + block.graph.identity.length;
+        out.bytes.vector_quant += block.codes.identity.length;
+      }
     for (const auto& run : manifest.id_runs) out.bytes.ids += run.identity.length;
     out.bytes.deletes = manifest.deletes.file.identity.length;
     for (const auto& file : state_->store()->list()) {
       if (detail::parse_manifest_name(file.name)) out.bytes.manifests += file.size;
       if (detail::parse_log_name(file.name)) out.bytes.wal += file.size;
     }
-    out.bytes.total = out.bytes.scalar + out.bytes.vector_index + out.bytes.ids + out.bytes.deletes + out.bytes.wal + out.bytes.manifests;
+    out.bytes.total =
+        out.bytes.scalar + out.bytes.vector_index + out.bytes.vector_quant + out.bytes.ids + out.bytes.deletes + out.bytes.wal + out.bytes.manifests;
     out.background_error = state_->background_error();
     return out;
   }

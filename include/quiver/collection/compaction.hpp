@@ -45,12 +45,20 @@ struct CompactionPlan {
   [[nodiscard]] bool empty() const noexcept { return groups.empty() && !merge_runs; }
 };
 
-/// True if a block of the segment is to have a graph and has none.
-[[nodiscard]] inline bool lacks_graph(const Schema& schema, const SegmentRef& segment) {
+/// What an index of `rows` rows of a field consists of, as its schema has it.
+[[nodiscard]] inline const Hnsw* graph_of(const VectorField& field, std::uint64_t rows) noexcept {
+  return rows < max_hnsw_rows ? std::get_if<Hnsw>(&field.index()) : nullptr;
+}
+[[nodiscard]] inline bool with_codes(const VectorField& field, std::uint64_t rows) noexcept {
+  return graph_of(field, rows) != nullptr && std::holds_alternative<Sq8>(field.quantizer());
+}
+
+/// True if a block of the segment is to have a graph or codes and has none.
+[[nodiscard]] inline bool lacks_index(const Schema& schema, const SegmentRef& segment) {
   return std::any_of(segment.blocks.begin(), segment.blocks.end(), [&](const BlockRef& block) {
-    if (block.type != BlockType::vector_index || !block.graph.name.empty()) return false;
-    const auto* field = schema.find_vector(block.field);
-    return field != nullptr && std::holds_alternative<Hnsw>(field->index()) && block.rows < max_hnsw_rows;
+    const auto* field = block.type == BlockType::vector_index ? schema.find_vector(block.field) : nullptr;
+    if (field == nullptr) return false;
+    return (block.graph.name.empty() && graph_of(*field, block.rows) != nullptr) || (block.codes.name.empty() && with_codes(*field, block.rows));
   });
 }
 
@@ -84,7 +92,7 @@ template <StoragePolicy P>
     const auto deleted = group.rows - group.live;
     if (group.parts < limits.parts && (deleted == 0 || deleted < group.rows / limits.deleted_of)) {
       for (auto s = group.segment; s < group.segment + group.segments; ++s)
-        if ((limits.flush || manifest.segments[s].sealed) && lacks_graph(manifest.schema, manifest.segments[s])) plan.groups.push_back(only_graphs(single[s]));
+        if ((limits.flush || manifest.segments[s].sealed) && lacks_index(manifest.schema, manifest.segments[s])) plan.groups.push_back(only_graphs(single[s]));
       continue;
     }
     plan.groups.push_back(group);
@@ -161,8 +169,10 @@ class CompactionWriter {
     std::uint64_t sum = 0;
     for (const auto& group : to_.plan.groups) {
       sum += group.rows + (group.only_graphs ? 0 : group.live * (1 + schema().vectors().size()));
-      for (const auto& field : schema().vectors())
-        if (std::holds_alternative<Hnsw>(field.index())) sum += group.only_graphs ? group.rows : group.live;
+      for (const auto& field : schema().vectors()) {
+        const auto rows = group.only_graphs ? group.rows : group.live;
+        sum += (graph_of(field, rows) != nullptr ? rows : 0) + (with_codes(field, rows) ? rows : 0);
+      }
     }
     if (to_.plan.merge_runs)
       for (const auto& run : base_.runs) sum += run->size() * 3;
@@ -206,7 +216,7 @@ class CompactionWriter {
       block.field = schema().vectors()[i].name();
       block.file =
           draft(block_name({segment.id, number_(&NextNumbers::block), BlockType::vector_index}), [&](auto& to) { return merge_vectors(to, group, i); });
-      if (const auto* hnsw = graph_of(i, group.live)) block.graph = build_graph(segment.id, i, *hnsw, parts(group), group.live, base_.deletes);
+      build_index(segment.id, i, block, parts(group), base_.deletes);
       segment.blocks.push_back(std::move(block));
     }
     return segment;
@@ -218,22 +228,27 @@ class CompactionWriter {
     const auto step = 1 + schema().vectors().size();
     for (std::size_t p = 0; p < all.size(); ++p)
       for (std::size_t i = 0; i < schema().vectors().size(); ++i) {
-        auto& block = segment.blocks[p * step + 1 + i];
-        const auto* hnsw = graph_of(i, block.rows);
-        if (hnsw != nullptr && block.graph.name.empty()) block.graph = build_graph(segment.id, i, *hnsw, all.subspan(p, 1), block.rows, {});
+        build_index(segment.id, i, segment.blocks[p * step + 1 + i], all.subspan(p, 1), {});
       }
     return segment;
   }
-  /// Null where the field is to have none.
-  [[nodiscard]] const Hnsw* graph_of(std::size_t field, std::uint64_t rows) const {
-    return rows < max_hnsw_rows ? std::get_if<Hnsw>(&schema().vectors()[field].index()) : nullptr;
-  }
-  [[nodiscard]] FileRef build_graph(SegmentId segment, std::size_t field, const Hnsw& hnsw, Parts parts, std::uint64_t rows, const DeleteSet& deletes) {
+  /// Gives a vector block the graph and the codes that it is to have and lacks. Its rows are those of the parts that are not in `deletes`.
+  void build_index(SegmentId segment, std::size_t i, BlockRef& block, Parts parts, const DeleteSet& deletes) {
+    const auto& field = schema().vectors()[i];
+    const auto* const hnsw = block.graph.name.empty() ? graph_of(field, block.rows) : nullptr;
+    const bool codes = block.codes.name.empty() && with_codes(field, block.rows);
+    if (hnsw == nullptr && !codes) return;
     ticker_.stage("build index");
-    const GraphRows<P> vectors(store_, schema().vectors()[field], field, parts, deletes, rows);
-    return draft(block_name({segment, number_(&NextNumbers::block), BlockType::vector_graph}), [&](auto& to) {
-      return write_graph(to, vectors, {.m = hnsw.m, .ef_construction = hnsw.ef_construction}, threads_, [&](std::uint64_t steps) { ticker_.step(steps); });
-    });
+    const GraphRows<P> vectors(store_, field, i, parts, deletes, block.rows);
+    const auto file = [&](BlockType type, auto&& write) {
+      return draft(block_name({segment, number_(&NextNumbers::block), type}),
+                   [&](auto& to) { return write(to, [&](std::uint64_t steps) { ticker_.step(steps); }); });
+    };
+    if (hnsw != nullptr)
+      block.graph = file(BlockType::vector_graph, [&](auto& to, auto step) {
+        return write_graph(to, vectors, {.m = hnsw->m, .ef_construction = hnsw->ef_construction}, threads_, step);
+      });
+    if (codes) block.codes = file(BlockType::vector_quant, [&](auto& to, auto step) { return write_codes(to, vectors, step); });
   }
   template <class Draft>
   [[nodiscard]] FileIdentity merge_scalars(Draft& to, const CompactionGroup& group, BlockRef& block) {

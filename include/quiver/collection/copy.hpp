@@ -66,6 +66,7 @@ class Copy {
         for (std::size_t i = 0; i < files.vectors.size(); ++i) {
           visit(files.vectors[i], (*part)->vectors(i).block());
           if (const auto* graph = (*part)->graph(i)) visit(files.graphs[i], graph->block());
+          if (const auto* codes = (*part)->codes(i)) visit(files.codes[i], codes->block());
         }
         ++part;
       }

@@ -94,6 +94,7 @@ struct DumpInfo {
       key("ef"), append_json_number(out, hnsw->ef);
       out += '}';
     }
+    if (std::holds_alternative<Sq8>(field.quantizer())) key("quantizer"), text("sq8");
     key("file"), text(dump_vectors_name(i));
   });
   key("options", "  ");
@@ -231,6 +232,7 @@ class DumpInfoParser {
     std::string own;
     std::size_t dimension = 0, metric = 0;
     IndexType index;
+    QuantizerType quantizer;
     members(seen, [&](std::string_view name) {
       if (name == "name") {
         json_.string(own);
@@ -240,6 +242,9 @@ class DumpInfoParser {
         metric = one_of(metrics);
       } else if (name == "index") {
         index = hnsw();
+      } else if (name == "quantizer") {
+        if (json_.string() != "sq8") json_.broken("the quantizer must be sq8");
+        quantizer = Sq8{};
       } else if (name == "file") {
         if (json_.string() != dump_vectors_name(vectors_.size())) json_.broken("the file of this field must be " + dump_vectors_name(vectors_.size()));
       } else {
@@ -249,7 +254,7 @@ class DumpInfoParser {
     });
     need(seen.contains("name"), "name"), need(seen.contains("dimension"), "dimension"), need(seen.contains("metric"), "metric");
     vectors_.emplace_back(own, dimension, static_cast<Metric>(metric));
-    vectors_.back().index(index);
+    vectors_.back().index(index).quantizer(quantizer);
   }
   /// The numbers of an index; the schema judges them.
   [[nodiscard]] Hnsw hnsw() {

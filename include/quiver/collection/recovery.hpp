@@ -225,8 +225,7 @@ template <StoragePolicy P>
 inline void add_names(const Version& version, std::set<std::string>& to) {
   for (const auto& segment : version.segments)
     for (const auto& block : segment.blocks)
-      for (const auto* file : {&block.file, &block.graph})
-        if (!file->name.empty()) to.insert(file->name);
+      for (const auto* file : block.files()) to.insert(file->name);
   for (const auto& run : version.id_runs) to.insert(run.name);
   if (!version.deletes.file.name.empty()) to.insert(version.deletes.file.name);
 }

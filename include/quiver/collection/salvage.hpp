@@ -20,13 +20,13 @@ struct SavedVersion {
   std::vector<std::shared_ptr<const Part<P>>> parts;  // in order; null where a file of the part is damaged
   bool runs_whole = true;
   bool deletes_whole = true;
-  bool graphs_whole = true;  // else `version` names the whole ones alone
+  bool indexes_whole = true;  // else `version` names the whole ones alone
   DeleteSet deletes;
 
   [[nodiscard]] bool parts_whole() const noexcept {
     return std::all_of(parts.begin(), parts.end(), [](const auto& part) { return part != nullptr; });
   }
-  [[nodiscard]] bool whole() const noexcept { return runs_whole && deletes_whole && graphs_whole && parts_whole(); }
+  [[nodiscard]] bool whole() const noexcept { return runs_whole && deletes_whole && indexes_whole && parts_whole(); }
 };
 
 /// The state that a repair makes: a version without its damaged parts, and the batches behind it.
@@ -129,13 +129,14 @@ class Salvage {
   }
   void add(Version version) {
     SavedVersion<P> saved;
-    // Searches go without a graph that is damaged, and the next optimize() builds another.
+    // Searches go without a graph or codes that are damaged, and the next optimize() builds others.
     for (auto& segment : version.segments)
       for (auto& each : segment.blocks)
-        if (!each.graph.name.empty() && !block(each.graph, BlockKind::vector_graph, holds_links)) {
-          each.graph = {};
-          saved.graphs_whole = false;
-        }
+        for (const auto& [file, kind] : {std::pair(&each.graph, BlockKind::vector_graph), std::pair(&each.codes, BlockKind::vector_quant)})
+          if (!file->name.empty() && !block(*file, kind, holds_links)) {
+            *file = {};
+            saved.indexes_whole = false;
+          }
     for (const auto& segment : version.segments)
       for (const auto& files : part_files(version.schema, segment)) {
         bool whole = block(files.scalar, BlockKind::scalar, files.holds(version.schema));

@@ -106,6 +106,7 @@ class Verifier {
         for (std::size_t i = 0; i < files.vectors.size(); ++i) {
           check_block(files.vectors[i], BlockKind::vector_index, files.holds(version.schema, i));
           if (!files.graphs[i].name.empty()) check_block(files.graphs[i], BlockKind::vector_graph, holds_links);
+          if (!files.codes[i].name.empty()) check_block(files.codes[i], BlockKind::vector_quant, holds_links);
         }
         whole = whole && report_.problems.size() == problems;
         if (whole) guarded(files.scalar.name, [&] { parts.push_back(std::make_shared<const Part<P>>(store_, version.schema, files)); });

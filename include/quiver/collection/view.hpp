@@ -42,8 +42,8 @@ struct OpenVersion {
   }
 };
 
-/// What the readers of a version's files say that they keep in memory; a policy's reader without `resident()` keeps nothing there that counts. Links that were
-/// copied from files besides.
+/// What the readers of a version's files say that they keep in memory; a policy's reader without `resident()` keeps nothing there that counts. Links and codes
+/// that were copied from files besides.
 template <StoragePolicy P>
 [[nodiscard]] std::uint64_t bytes_in_memory(const OpenVersion<P>& version) noexcept {
   std::uint64_t sum = 0;
@@ -55,13 +55,16 @@ template <StoragePolicy P>
       for (std::size_t i = 0; i < part->vector_fields(); ++i) {
         sum += part->vectors(i).block().reader().resident();
         if (const auto* graph = part->graph(i)) sum += graph->block().reader().resident();
+        if (const auto* codes = part->codes(i)) sum += codes->block().reader().resident();
       }
     }
     for (const auto& run : version.runs) sum += run->block().reader().resident();
   }
   for (const auto& part : version.parts)
-    for (std::size_t i = 0; i < part->vector_fields(); ++i)
+    for (std::size_t i = 0; i < part->vector_fields(); ++i) {
       if (const auto* graph = part->graph(i)) sum += graph->copied();
+      if (const auto* codes = part->codes(i)) sum += codes->copied();
+    }
   return sum;
 }
 
@@ -71,10 +74,11 @@ template <StoragePolicy P>
   const auto step = 1 + schema.vectors().size();
   for (std::size_t at = 0; at + step <= segment.blocks.size(); at += step) {
     const auto& scalar = segment.blocks[at];
-    PartFiles files{scalar.file, {}, {}, scalar.rows, scalar.first, scalar.last};
+    PartFiles files{scalar.file, {}, {}, {}, scalar.rows, scalar.first, scalar.last};
     for (std::size_t i = 1; i < step; ++i) {
       files.vectors.push_back(segment.blocks[at + i].file);
       files.graphs.push_back(segment.blocks[at + i].graph);
+      files.codes.push_back(segment.blocks[at + i].codes);
     }
     out.push_back(std::move(files));
   }

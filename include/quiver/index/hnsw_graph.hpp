@@ -9,6 +9,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 
 namespace quiver::detail {
@@ -94,7 +95,8 @@ void walk(const HnswLevel& level, const Query& query, std::uint32_t entry, std::
   pool.reset(ef);
   visited.reset(level.nodes);
   static_cast<void>(visited.insert(entry));
-  pool.offer(query.at(level.row(entry)), entry);
+  const float first = query.at(level.row(entry));
+  pool.offer(first == first ? first : std::numeric_limits<float>::infinity(), entry);  // what is no number elsewhere is below no bound
   ++distances;
   for (std::uint32_t node; (node = pool.next()) != CandidatePool::none;) {
     const auto* const links = level.links_of(node);

@@ -92,8 +92,8 @@ class VersionCheck {
       if (block.rows != scalar.rows || block.first != scalar.first || block.last != scalar.last)
         return quoted(block.file.name) + " does not hold the rows of its scalar block";
       if (auto text = file(block.file); !text.empty()) return text;
-      if (block.graph != FileRef{})
-        if (auto text = graph(segment, block); !text.empty()) return text;
+      if (auto text = beside(segment, block, block.graph, BlockType::vector_graph); !text.empty()) return text;
+      if (auto text = beside(segment, block, block.codes, BlockType::vector_quant); !text.empty()) return text;
     }
     if (scalar.first > scalar.last || scalar.last.value >= version_.next_doc_id || scalar.rows == 0 || scalar.rows - 1 > scalar.last.value - scalar.first.value)
       return quoted(scalar.file.name) + " has " + std::to_string(scalar.rows) + " rows of documents " + std::to_string(scalar.first.value) + " to " +
@@ -106,12 +106,14 @@ class VersionCheck {
     return {};
   }
 
-  [[nodiscard]] std::string graph(const SegmentRef& segment, const BlockRef& block) {
-    const auto name = parse_block_name(block.graph.name);
-    if (!name || name->segment != segment.id || name->type != BlockType::vector_graph || block.type != BlockType::vector_index)
-      return quoted(block.graph.name) + " is no name for a graph of a vector block of " + segment_folder(segment.id);
-    if (name->number >= version_.next_block) return quoted(block.graph.name) + " is not below the next block number " + std::to_string(version_.next_block);
-    return file(block.graph);
+  // What stands beside a vector block and speaks of the same rows.
+  [[nodiscard]] std::string beside(const SegmentRef& segment, const BlockRef& block, const FileRef& ref, BlockType type) {
+    if (ref == FileRef{}) return {};
+    const auto name = parse_block_name(ref.name);
+    if (!name || name->segment != segment.id || name->type != type || block.type != BlockType::vector_index)
+      return quoted(ref.name) + " is no name for what stands beside a vector block of " + segment_folder(segment.id);
+    if (name->number >= version_.next_block) return quoted(ref.name) + " is not below the next block number " + std::to_string(version_.next_block);
+    return file(ref);
   }
 
   [[nodiscard]] std::string id_runs() {

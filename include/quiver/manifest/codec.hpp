@@ -13,8 +13,8 @@
 namespace quiver::detail {
 
 inline constexpr std::uint64_t manifest_magic = 0x314E414D56495551ull;  // "QUIVMAN1"
-inline constexpr std::uint32_t manifest_format_version = 3;             // the newest that is read. 1: without a log, without deletes; 2: without indexes
-inline constexpr std::size_t manifest_frame_size = 40;                  // magic, format version, three masks, length, checksum
+inline constexpr std::uint32_t manifest_format_version = 4;  // the newest that is read. 1: without a log, without deletes; 2: without indexes; 3: without codes
+inline constexpr std::size_t manifest_frame_size = 40;       // magic, format version, three masks, length, checksum
 
 // The fields of the schema as the manifest holds them.
 struct FieldRecord {
@@ -35,8 +35,13 @@ struct IndexRecord {
   std::uint8_t type = 1;    // 1: Hnsw
   std::uint32_t m = 0, ef_construction = 0, ef = 0;
 };
-// The graph of a vector block that has one.
-struct GraphRecord {
+// The quantizer of a vector field that has one.
+struct QuantizerRecord {
+  std::uint32_t field = 0;  // its ordinal among the vector fields
+  std::uint8_t type = 1;    // 1: Sq8
+};
+// The graph, or the codes, of a vector block that has them.
+struct BesideRecord {
   std::uint32_t segment = 0, block = 0;  // where the block stands among the segments, and within its own
   FileRef file;
 };
@@ -49,7 +54,8 @@ inline constexpr std::size_t least_block = 1 + 8 + least_file + 24;
 inline constexpr std::size_t least_segment = 8 + 1 + 8;
 inline constexpr std::size_t least_retained = 24;
 inline constexpr std::size_t least_index = 4 + 1 + 12;
-inline constexpr std::size_t least_graph = 8 + least_file;
+inline constexpr std::size_t least_quantizer = 4 + 1;
+inline constexpr std::size_t least_beside = 8 + least_file;
 
 template <class Archive>
 void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, FieldRecord& field) {
@@ -81,8 +87,12 @@ void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, IndexRecord& index) {
   archive(index.field, index.type, index.m, index.ef_construction, index.ef);
 }
 template <class Archive>
-void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, GraphRecord& graph) {
-  archive(graph.segment, graph.block, graph.file);
+void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, QuantizerRecord& quantizer) {
+  archive(quantizer.field, quantizer.type);
+}
+template <class Archive>
+void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, BesideRecord& beside) {
+  archive(beside.segment, beside.block, beside.file);
 }
 
 /// What travels apart from the version: the schema, and what an older format does not have.
@@ -91,7 +101,9 @@ struct VersionLists {
   std::vector<VectorRecord> vectors;
   std::vector<std::uint64_t> continuing;
   std::vector<IndexRecord> indexes;
-  std::vector<GraphRecord> graphs;
+  std::vector<BesideRecord> graphs;
+  std::vector<QuantizerRecord> quantizers;
+  std::vector<BesideRecord> codes;
 };
 
 [[nodiscard]] inline VersionLists lists_of(const Version& version) {
@@ -103,17 +115,37 @@ struct VersionLists {
     if (const auto* hnsw = std::get_if<Hnsw>(&f.index()))
       lists.indexes.push_back(
           {i, 1, static_cast<std::uint32_t>(hnsw->m), static_cast<std::uint32_t>(hnsw->ef_construction), static_cast<std::uint32_t>(hnsw->ef)});
+    if (std::holds_alternative<Sq8>(f.quantizer())) lists.quantizers.push_back({i, 1});
   }
   for (const auto& kept : version.retained)
     if (kept.continues) lists.continuing.push_back(kept.number);
   for (std::uint32_t s = 0; s < version.segments.size(); ++s)
-    for (std::uint32_t b = 0; b < version.segments[s].blocks.size(); ++b)
-      if (const auto& graph = version.segments[s].blocks[b].graph; graph != FileRef{}) lists.graphs.push_back({s, b, graph});
+    for (std::uint32_t b = 0; b < version.segments[s].blocks.size(); ++b) {
+      const auto& block = version.segments[s].blocks[b];
+      if (block.graph != FileRef{}) lists.graphs.push_back({s, b, block.graph});
+      if (block.codes != FileRef{}) lists.codes.push_back({s, b, block.codes});
+    }
   return lists;
 }
 
 /// The format that a manifest is written in: the oldest that has room for it.
-[[nodiscard]] inline std::uint32_t format_of(const VersionLists& lists) noexcept { return lists.indexes.empty() && lists.graphs.empty() ? 2 : 3; }
+[[nodiscard]] inline std::uint32_t format_of(const VersionLists& lists) noexcept {
+  if (!lists.quantizers.empty() || !lists.codes.empty()) return 4;
+  return lists.indexes.empty() && lists.graphs.empty() ? 2 : 3;
+}
+
+/// Gives blocks of a version the files that stand beside them; throws where they are not there, or not in order.
+inline void take_beside(const std::vector<BesideRecord>& records, Version& version, FileRef BlockRef::*member) {
+  const BesideRecord* before = nullptr;
+  for (const auto& record : records) {
+    const bool ascends = before == nullptr || before->segment < record.segment || (before->segment == record.segment && before->block < record.block);
+    if (!ascends || record.segment >= version.segments.size() || record.block >= version.segments[record.segment].blocks.size() || record.file == FileRef{})
+      throw std::invalid_argument("a file beside block " + std::to_string(record.block) + " of segment " + std::to_string(record.segment) +
+                                  ", which is not there, or out of order");
+    version.segments[record.segment].blocks[record.block].*member = record.file;
+    before = &record;
+  }
+}
 
 /// Puts the lists where they belong. Throws what says that they belong nowhere: what was read is to be written again in the same bytes.
 inline void take_lists(VersionLists& lists, Version& version) {
@@ -138,16 +170,17 @@ inline void take_lists(VersionLists& lists, Version& version) {
     vectors[index.field].index(Hnsw{index.m, index.ef_construction, index.ef});
     next = std::uint64_t{index.field} + 1;
   }
-  version.schema = Schema(std::move(fields), std::move(vectors));
-  const GraphRecord* before = nullptr;
-  for (const auto& graph : lists.graphs) {
-    const bool ascends = before == nullptr || before->segment < graph.segment || (before->segment == graph.segment && before->block < graph.block);
-    if (!ascends || graph.segment >= version.segments.size() || graph.block >= version.segments[graph.segment].blocks.size() || graph.file == FileRef{})
-      throw std::invalid_argument("a graph of block " + std::to_string(graph.block) + " of segment " + std::to_string(graph.segment) +
-                                  ", which is not there, or out of order");
-    version.segments[graph.segment].blocks[graph.block].graph = graph.file;
-    before = &graph;
+  next = 0;
+  for (const auto& quantizer : lists.quantizers) {
+    if (quantizer.field < next || quantizer.field >= vectors.size() || quantizer.type != 1)
+      throw std::invalid_argument("a quantizer of kind " + std::to_string(quantizer.type) + " of vector field " + std::to_string(quantizer.field) +
+                                  ", or out of order");
+    vectors[quantizer.field].quantizer(Sq8{});
+    next = std::uint64_t{quantizer.field} + 1;
   }
+  version.schema = Schema(std::move(fields), std::move(vectors));
+  take_beside(lists.graphs, version, &BlockRef::graph);
+  take_beside(lists.codes, version, &BlockRef::codes);
 }
 
 /// The payload in the order of the bytes.
@@ -164,7 +197,9 @@ void transfer(Archive& archive, V& v, VersionLists& lists, std::uint32_t format)
   archive(enum_field(v.durability, [](Durability d) { return d <= Durability::none; }), v.continues, list_field(lists.continuing, sizeof(std::uint64_t)));
   archive(v.deletes.file, v.deletes.count, v.next_deletes);
   if (format < 3) return;
-  archive(list_field(lists.indexes, least_index), list_field(lists.graphs, least_graph));
+  archive(list_field(lists.indexes, least_index), list_field(lists.graphs, least_beside));
+  if (format < 4) return;
+  archive(list_field(lists.quantizers, least_quantizer), list_field(lists.codes, least_beside));
 }
 
 /// The checksum of a whole manifest but its own field: the payload's, seeded with that of the frame before the field.

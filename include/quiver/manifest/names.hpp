@@ -11,11 +11,21 @@
 namespace quiver::detail {
 
 /// The types of block file that a manifest knows. The number is on disk.
-enum class BlockType : std::uint8_t { scalar = 1, vector_index = 3, vector_graph = 7 };
+enum class BlockType : std::uint8_t { scalar = 1, vector_index = 3, vector_quant = 4, vector_graph = 7 };
 
 [[nodiscard]] constexpr bool known(BlockType type) noexcept { return type == BlockType::scalar || type == BlockType::vector_index; }
 [[nodiscard]] constexpr std::string_view suffix(BlockType type) noexcept {
-  return type == BlockType::scalar ? ".scalar" : type == BlockType::vector_index ? ".vector_index" : ".vector_graph";
+  switch (type) {
+    case BlockType::scalar:
+      return ".scalar";
+    case BlockType::vector_index:
+      return ".vector_index";
+    case BlockType::vector_quant:
+      return ".vector_quant";
+    case BlockType::vector_graph:
+      break;
+  }
+  return ".vector_graph";
 }
 
 inline constexpr std::string_view manifest_prefix = "MANIFEST_";
@@ -97,7 +107,7 @@ struct BlockName {
   const auto segment = parse_segment_folder(name.substr(0, slash));
   name.remove_prefix(slash + 1);
   if (!segment || !skip_prefix(name, block_prefix)) return std::nullopt;
-  for (const auto type : {BlockType::scalar, BlockType::vector_index, BlockType::vector_graph}) {
+  for (const auto type : {BlockType::scalar, BlockType::vector_index, BlockType::vector_quant, BlockType::vector_graph}) {
     if (!name.ends_with(suffix(type))) continue;
     const auto number = parse_padded(name.substr(0, name.size() - suffix(type).size()), 6);
     if (number) return BlockName{*segment, *number, type};

@@ -18,6 +18,16 @@ struct BlockRef {
   std::uint64_t rows = 0;
   DocId first, last;   // of its rows, which ascend
   FileRef graph = {};  // of a vector block: links between its rows; without a name: there are none
+  FileRef codes = {};  // of a vector block: its rows in fewer bytes; without a name: there are none
+
+  /// Every file that it names.
+  [[nodiscard]] std::vector<const FileRef*> files() const {
+    std::vector<const FileRef*> out{&file};
+    for (const auto* other : {&graph, &codes})
+      if (!other->name.empty()) out.push_back(other);
+    return out;
+  }
+  [[nodiscard]] std::uint64_t bytes() const noexcept { return file.identity.length + graph.identity.length + codes.identity.length; }
   friend bool operator==(const BlockRef&, const BlockRef&) = default;
 };
 

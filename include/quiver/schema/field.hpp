@@ -4,6 +4,7 @@
 #include <quiver/core/variant.hpp>
 #include <quiver/schema/index_type.hpp>
 #include <quiver/schema/name.hpp>
+#include <quiver/schema/quantizer_type.hpp>
 
 #include <string>
 #include <utility>
@@ -62,8 +63,8 @@ class Field {
   bool indexed_ = false;
 };
 
-/// A vector field of float32: VectorField("embedding", 384).metric(Metric::cosine).index(Hnsw{.m = 32}). Never null. A value; a schema checks name, dimension
-/// and index.
+/// A vector field of float32: VectorField("embedding", 384).metric(Metric::cosine).index(Hnsw{.m = 32}).quantizer(Sq8{}). Never null. A value; a schema checks
+/// name, dimension and index.
 class VectorField {
  public:
   VectorField(Name name, std::size_t dimension, Metric metric = Metric::l2) : name_(name.view()), dimension_(dimension), metric_(metric) {}
@@ -87,10 +88,21 @@ class VectorField {
     return std::move(*this);
   }
 
+  /// NoQuantizer{}, which is what a field has that says nothing, or Sq8{}, which needs an index of type Hnsw.
+  VectorField& quantizer(const QuantizerType& quantizer) & noexcept {
+    quantizer_ = quantizer;
+    return *this;
+  }
+  VectorField quantizer(const QuantizerType& quantizer) && {
+    quantizer_ = quantizer;
+    return std::move(*this);
+  }
+
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] std::size_t dimension() const noexcept { return dimension_; }
   [[nodiscard]] Metric metric() const noexcept { return metric_; }
   [[nodiscard]] const IndexType& index() const noexcept { return index_; }
+  [[nodiscard]] const QuantizerType& quantizer() const noexcept { return quantizer_; }
 
   friend bool operator==(const VectorField&, const VectorField&) = default;
 
@@ -99,6 +111,7 @@ class VectorField {
   std::size_t dimension_ = 0;
   Metric metric_ = Metric::l2;
   IndexType index_;
+  QuantizerType quantizer_;
 };
 
 /// Either kind of field: what a schema is listed from.

@@ -75,7 +75,10 @@ class Schema {
                std::to_string(max_dimension));
       if (vector.metric() > Metric::cosine)
         refuse("vector field " + detail::quote(vector.name()) + " has the unknown metric " + std::to_string(static_cast<unsigned>(vector.metric())));
-      if (const auto* hnsw = std::get_if<Hnsw>(&vector.index())) check_index(vector.name(), *hnsw);
+      if (const auto* hnsw = std::get_if<Hnsw>(&vector.index()))
+        check_index(vector.name(), *hnsw);
+      else if (!std::holds_alternative<NoQuantizer>(vector.quantizer()))
+        refuse("vector field " + detail::quote(vector.name()) + " has a quantizer and no index that searches along codes; give it .index(Hnsw{}) too");
     }
     std::sort(by_name_.begin(), by_name_.end(), [this](std::uint32_t a, std::uint32_t b) { return name_at(a) < name_at(b); });
     const auto twin = std::adjacent_find(by_name_.begin(), by_name_.end(), [this](std::uint32_t a, std::uint32_t b) { return name_at(a) == name_at(b); });

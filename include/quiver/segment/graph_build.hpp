@@ -1,6 +1,7 @@
-// The vectors of rows that a graph is built over, in memory, and the building.
+// The vectors of rows that an index is built over, in memory, and the building.
 #pragma once
 
+#include <quiver/index/codes_block.hpp>
 #include <quiver/index/hnsw_block.hpp>
 #include <quiver/index/hnsw_rows.hpp>
 #include <quiver/segment/merge.hpp>
@@ -58,6 +59,12 @@ template <class Draft, StoragePolicy P, class Step>
   });
   step(done.load());
   return write_hnsw_block(draft, links.graph(), parameters);
+}
+
+/// Writes the codes of the rows. step(rows) may throw, which ends it.
+template <class Draft, StoragePolicy P, class Step>
+[[nodiscard]] FileIdentity write_codes(Draft& draft, const GraphRows<P>& vectors, Step&& step) {
+  return write_sq8_block(draft, vectors.metric(), vectors.rows(), step);
 }
 
 }  // namespace quiver::detail

@@ -6,13 +6,24 @@
 #include <quiver/segment/request.hpp>
 
 #include <algorithm>
+#include <array>
+#include <optional>
+#include <vector>
 
 namespace quiver::detail {
 
-/// How a field is searched along graphs: how many rows a walk keeps in mind.
-[[nodiscard]] inline std::size_t ef_of(const VectorField& field, std::size_t wanted, std::size_t k) noexcept {
+/// How much a search along a graph is to look at.
+struct WalkEffort {
+  std::size_t ef;      // rows that a walk keeps in mind
+  std::size_t refine;  // of them, how many are compared by their vectors where the walk went by codes
+};
+
+/// What a request asks for, filled up by what the field's index says.
+[[nodiscard]] inline WalkEffort effort_of(const VectorField& field, std::size_t ef, std::size_t refine, std::size_t k) noexcept {
   const auto* hnsw = std::get_if<Hnsw>(&field.index());
-  return std::max(wanted != 0 || hnsw == nullptr ? wanted : hnsw->ef, k);
+  if (ef == 0 && hnsw != nullptr) ef = hnsw->ef;
+  if (refine == 0) refine = k + std::max<std::size_t>(k, 10);  // k is no more than there are documents
+  return {std::max(ef, k), std::max(refine, k)};
 }
 
 /// Of more rows to keep in mind a walk is slower than looking at every row.
@@ -25,34 +36,90 @@ inline void looked_at(SearchStats& stats, const FlatQuery& query, std::uint64_t 
   stats.bytes_read += rows * (query.dimension() + (query.metric() == Metric::cosine ? 1 : 0)) * sizeof(float);
 }
 
-/// Offers `best` rows near the query, row r as first_id + r; all rows where the part has no graph of the field, where `ef` is no fewer than there are or
+/// The same of rows whose codes were.
+inline void looked_at_codes(SearchStats& stats, std::size_t row_bytes, std::uint64_t rows) noexcept {
+  stats.rows_visited += rows;
+  stats.distances_computed += rows;
+  stats.bytes_read += rows * row_bytes;
+}
+
+/// Calls use(query) with what tells the distances of a part's rows, whatever its reader is. May renew the scope.
+template <StoragePolicy P, class Use>
+void with_row_query(typename P::ReadScope& scope, const FlatBlock<typename P::Reader>& vectors, const FlatQuery& query, Use&& use) {
+  if (const auto all = vectors.in_memory())
+    use(FlatRowQuery(*all, query));
+  else
+    use(ViewedRowQuery(vectors, scope, query));
+}
+
+/// Rows that a walk has met, nearest first, by whatever it measured.
+class Met {
+ public:
+  /// The first `most` that live. is_live(row) is asked only where `all` do not.
+  template <class IsLive>
+  Met(const CandidatePool& pool, bool all, std::size_t most, IsLive&& is_live) {
+    near_.reserve(std::min(most, pool.size()));
+    for (std::size_t i = 0; i < pool.size() && near_.size() < most; ++i)
+      if (all || is_live(pool[i].id())) near_.push_back({pool[i].id(), pool[i].distance});
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return near_.size(); }
+  void offer_all(std::uint64_t first_id, TopK& best) const {
+    for (const auto& each : near_) best.offer(each.distance, first_id + each.row);
+  }
+  /// The same by distances that are measured anew.
+  template <HnswQuery Query>
+  void offer_all(std::uint64_t first_id, TopK& best, const Query& query) const {
+    std::array<std::uint32_t, 128> rows;
+    std::array<float, 128> distances;
+    for (std::size_t first = 0; first < near_.size(); first += rows.size()) {
+      const auto count = std::min(rows.size(), near_.size() - first);
+      for (std::size_t i = 0; i < count; ++i) {
+        rows[i] = near_[first + i].row;
+        if (i < gather_ahead) query.fetch(rows[i]);
+      }
+      query.each(std::span(rows).first(count), distances.data());
+      for (std::size_t i = 0; i < count; ++i) best.offer(distances[i], first_id + rows[i]);
+    }
+  }
+
+ private:
+  struct Near {
+    std::uint32_t row;
+    float distance;
+  };
+  std::vector<Near> near_;
+};
+
+/// Offers `best` rows near the query, row r as first_id + r; all rows where the part has no graph of the field, where `effort.ef` is no fewer than there are or
 /// too many for a walk to pay, or where the walk meets too few rows that live. `live`: rows that are not deleted; is_live(row) is asked only where some are.
 /// Renews the scope.
 template <StoragePolicy P, class IsLive>
-void search_part(typename P::ReadScope& scope, const Part<P>& part, std::size_t field, const FlatQuery& query, std::uint64_t first_id, std::size_t ef,
+void search_part(typename P::ReadScope& scope, const Part<P>& part, std::size_t field, const FlatQuery& query, std::uint64_t first_id, const WalkEffort& effort,
                  std::uint64_t live, IsLive&& is_live, TopK& best, SearchStats& stats) {
   const auto& vectors = part.vectors(field);
   const auto rows = part.rows();
   if (live == 0) return;
-  const auto* graph = part.graph(field);
+  const auto* const graph = part.graph(field);
   // So many that ef of them live if the deleted ones are spread evenly. ef < live < 2^31, so nothing overflows.
-  const auto kept = ef < live ? static_cast<std::size_t>((ef * rows + live - 1) / live) : most_kept + 1;
-  bool enough = false;
+  const auto kept = effort.ef < live ? static_cast<std::size_t>((effort.ef * rows + live - 1) / live) : most_kept + 1;
   if (graph != nullptr && kept <= most_kept) {
-    const auto take = [&](const CandidatePool& pool) {
-      const auto wanted = std::min<std::uint64_t>(best.k(), live);
-      std::uint64_t found = live == rows ? pool.size() : 0;
-      for (std::size_t i = 0; live != rows && i < pool.size() && found < wanted; ++i) found += is_live(pool[i].id()) ? 1 : 0;
-      enough = found >= wanted;
-      for (std::size_t i = 0; enough && i < pool.size(); ++i) best.offer(pool[i].distance, first_id + pool[i].id());
+    const auto wanted = std::min<std::uint64_t>(best.k(), live);
+    std::optional<Met> met;
+    const auto walk = [&](const auto& row_query, std::size_t most) {
+      return graph->search(row_query, kept, [&](const CandidatePool& pool) { met.emplace(pool, live == rows, most, is_live); });
     };
-    const auto walk = [&](const auto& row_query) { looked_at(stats, query, graph->search(row_query, kept, take)); };
-    if (const auto all = vectors.in_memory())
-      walk(FlatRowQuery(*all, query));
-    else
-      walk(ViewedRowQuery(vectors, scope, query));
+    const auto* const codes = part.codes(field);
+    if (const auto by_codes = codes == nullptr ? std::nullopt : codes->prepare(query)) {
+      looked_at_codes(stats, codes->row_bytes(), walk(*by_codes, effort.refine));
+      if (met->size() >= wanted) {
+        looked_at(stats, query, met->size());
+        return with_row_query<P>(scope, vectors, query, [&](const auto& row_query) { met->offer_all(first_id, best, row_query); });
+      }
+    } else {
+      with_row_query<P>(scope, vectors, query, [&](const auto& row_query) { looked_at(stats, query, walk(row_query, kept)); });
+      if (met->size() >= wanted) return met->offer_all(first_id, best);
+    }
   }
-  if (enough) return;
   vectors.search(scope, query, first_id, best);
   looked_at(stats, query, rows);
 }

@@ -3,6 +3,7 @@
 
 #include <quiver/columns/materialize.hpp>
 #include <quiver/columns/reader.hpp>
+#include <quiver/index/codes_block.hpp>
 #include <quiver/index/flat_block.hpp>
 #include <quiver/index/hnsw_block.hpp>
 #include <quiver/index/hnsw_rows.hpp>
@@ -62,11 +63,11 @@ inline void append_vector(Document& document, const VectorField& field, std::spa
   DocumentAccess::append(document, field.name(), Value(std::vector<float>(values.begin(), values.end())));
 }
 
-/// What one flush left: a SCALAR block, and per vector field, in schema order, a VECTOR_INDEX block of the same rows, and where optimize() has built one a
-/// graph of them; else a reference without a name.
+/// What one flush left: a SCALAR block, and per vector field, in schema order, a VECTOR_INDEX block of the same rows, and where optimize() has built them
+/// a graph of them and their codes; else references without a name.
 struct PartFiles {
   FileRef scalar;
-  std::vector<FileRef> vectors, graphs;
+  std::vector<FileRef> vectors, graphs, codes;
   std::uint64_t rows = 0;
   DocId first, last;
 
@@ -98,6 +99,7 @@ class Part {
  public:
   using Scope = typename P::ReadScope;
   using Graph = HnswBlock<typename P::Reader>;
+  using Codes = CodesBlock<typename P::Reader>;
 
   Part(const typename P::Store& store, const Schema& schema, const PartFiles& files)
       : files_(files), rows_(files.rows), first_(files.first), last_(files.last), scalars_(open_scalars(store, schema, files.scalar)) {
@@ -109,6 +111,10 @@ class Part {
       vectors_.emplace_back(open_named_file<P>(store, file), scope, file.identity, field.metric(), field.dimension(), rows_);
       const auto& graph = files.graphs[i];
       graphs_.push_back(graph.name.empty() ? nullptr : std::make_unique<const Graph>(open_named_file<P>(store, graph), scope, graph.identity, rows_));
+      const auto& codes = files.codes[i];
+      codes_.push_back(codes.name.empty()
+                           ? nullptr
+                           : std::make_unique<const Codes>(open_named_file<P>(store, codes), scope, codes.identity, field.metric(), field.dimension(), rows_));
     }
     if (scalars_.rows() != rows_)
       fail(Errc::corruption, scalars_.reader().path(),
@@ -134,6 +140,7 @@ class Part {
   [[nodiscard]] std::size_t vector_fields() const noexcept { return vectors_.size(); }
   /// Null where none was built.
   [[nodiscard]] const Graph* graph(std::size_t field) const noexcept { return graphs_[field].get(); }
+  [[nodiscard]] const Codes* codes(std::size_t field) const noexcept { return codes_[field].get(); }
 
   /// Appends the projected fields of a row to a document.
   void read(Scope& scope, const Schema& schema, const Projection& fields, std::uint64_t row, Document& to) const {
@@ -154,6 +161,7 @@ class Part {
   ScalarBlock<typename P::Reader> scalars_;
   std::vector<FlatBlock<typename P::Reader>> vectors_;
   std::vector<std::unique_ptr<const Graph>> graphs_;
+  std::vector<std::unique_ptr<const Codes>> codes_;
 };
 
 }  // namespace quiver::detail

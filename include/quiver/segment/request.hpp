@@ -23,6 +23,8 @@ struct SearchRequest {
   std::size_t ef = 0;  ///< of a field with an Hnsw index: rows to keep in mind, at least k of them; more find more and take longer, of more than 4,096 each row
                        ///< is looked at; 0: as the index says
   FieldNames fields = {};
+  std::size_t refine = 0;  ///< of a field with a quantizer: of how many of the nearest by their codes the vectors are compared, at least k; 0: twice k, and no
+                           ///< fewer than k + 10
 };
 
 /// Many queries at once; they share passes over the rows, so this is several times faster than one after another.
@@ -32,6 +34,7 @@ struct SearchBatchRequest {
   std::size_t k = 10;
   std::size_t ef = 0;  ///< as SearchRequest::ef
   FieldNames fields = {};
+  std::size_t refine = 0;   ///< as SearchRequest::refine
   std::size_t threads = 1;  ///< 0: all that the machine has
 };
 
@@ -53,7 +56,7 @@ struct Hit {
 struct SearchStats {
   std::uint64_t rows_visited = 0;
   std::uint64_t distances_computed = 0;
-  std::uint64_t bytes_read = 0;  ///< bytes of vectors and norms that were looked at; a row that is looked at twice counts twice
+  std::uint64_t bytes_read = 0;  ///< bytes of vectors, norms and codes that were looked at; a row that is looked at twice counts twice
 };
 
 /// The answers of one search, sorted by (distance, doc id); at most k. A value; may be moved and kept.

@@ -98,8 +98,8 @@ class Rows {
     TopK best(std::min<std::uint64_t>(request.k, documents()), accept ? &accept : nullptr);
     SearchStats stats;
     if (best.k() != 0) {
-      const auto ef = ef_of(vector, request.ef, best.k());
-      for (std::size_t i = 0; i < parts_.size(); ++i) search_part(scope, i, field, query, ef, accept, best, stats);
+      const auto effort = effort_of(vector, request.ef, request.refine, best.k());
+      for (std::size_t i = 0; i < parts_.size(); ++i) search_part(scope, i, field, query, effort, accept, best, stats);
       search_memtable(field, std::span(&query, 1), std::span(&best, 1), std::span(&stats, 1));
     }
     return answer(scope, schema, fields, best, stats);
@@ -120,7 +120,7 @@ class Rows {
     std::vector<SearchResult> results(count);
     constexpr std::size_t tile = 32;
     const auto wanted = std::min<std::uint64_t>(request.k, documents());
-    const auto ef = ef_of(vector, request.ef, wanted);
+    const auto effort = effort_of(vector, request.ef, request.refine, wanted);
     parallel_for((count + tile - 1) / tile, request.threads, [&](std::size_t t) {
       auto scope = store.read_scope();
       const auto first = t * tile;
@@ -137,7 +137,7 @@ class Rows {
       if (wanted != 0) {
         for (std::size_t p = 0; p < parts_.size(); ++p) {
           if (parts_[p]->graph(field) != nullptr) {
-            for (std::size_t i = 0; i < here; ++i) search_part(scope, p, field, queries[i], ef, accept, best[i], stats[i]);
+            for (std::size_t i = 0; i < here; ++i) search_part(scope, p, field, queries[i], effort, accept, best[i], stats[i]);
           } else {
             parts_[p]->vectors(field).search_batch(scope, queries, starts_[p], best);
             for (auto& each : stats) looked_at(each, queries.front(), parts_[p]->rows());
@@ -162,12 +162,12 @@ class Rows {
       return !deletes_.contains(doc_id(*ids, ordinal));
     };
   }
-  void search_part(Scope& scope, std::size_t i, std::size_t field, const FlatQuery& query, std::size_t ef, const TopK::Accept& accept, TopK& best,
+  void search_part(Scope& scope, std::size_t i, std::size_t field, const FlatQuery& query, const WalkEffort& effort, const TopK::Accept& accept, TopK& best,
                    SearchStats& stats) const {
     const auto& part = *parts_[i];
     const auto live = part.rows() - (deleted_ == 0 ? 0 : deletes_.count(part.first(), part.last()));
     detail::search_part<P>(
-        scope, part, field, query, starts_[i], ef, live, [&](std::uint32_t row) { return accept(starts_[i] + row); }, best, stats);
+        scope, part, field, query, starts_[i], effort, live, [&](std::uint32_t row) { return accept(starts_[i] + row); }, best, stats);
   }
   void search_memtable(std::size_t field, std::span<const FlatQuery> queries, std::span<TopK> best, std::span<SearchStats> stats) const {
     if (memtable_rows_ == 0) return;

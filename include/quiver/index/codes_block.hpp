@@ -1,0 +1,147 @@
+// A VECTOR_INDEX_QUANTIZE block: the rows of a VECTOR_INDEX block in fewer bytes, as walks read them. README.md beside this file shows the bytes.
+#pragma once
+
+#include <quiver/block/reader.hpp>
+#include <quiver/block/writer.hpp>
+#include <quiver/index/flat.hpp>
+#include <quiver/quant/sq8.hpp>
+#include <quiver/storage/anonymous_memory.hpp>
+
+#include <algorithm>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace quiver::detail {
+
+inline constexpr std::size_t codes_tail_size = 24;  // u32 quantizer, u32 metric, u64 rows, u32 dimension, u32 bytes of a row
+inline constexpr std::string_view codes_section = "codes", offsets_section = "offsets", steps_section = "steps";
+enum class CodesKind : std::uint32_t { none = 0, sq8 = 1 };  // none: no quantizer fits these rows, and searches read the vectors
+
+/// How a quantizer sees a row or a query.
+[[nodiscard]] inline ScaledVector scaled(Metric metric, std::span<const float> values, float inverse_norm) noexcept {
+  return {values, metric == Metric::cosine ? inverse_norm : 1.0f};
+}
+
+/// Writes the codes of all rows. step(rows) is called now and then, and may throw. The draft is left finished, not published. REQUIRES: at least one row.
+template <class Draft, class Step>
+[[nodiscard]] FileIdentity write_sq8_block(Draft& draft, Metric metric, const FlatRows& rows, Step&& step, std::optional<FileId> id = std::nullopt) {
+  constexpr std::size_t batch = 1024;
+  const auto row = [&](std::size_t r) { return scaled(metric, {rows.row(r), rows.dimension}, metric == Metric::cosine ? rows.inverse_norms[r] : 1.0f); };
+  Sq8Quantizer::Trainer trainer(rows.dimension);
+  for (std::size_t r = 0; r < rows.count; ++r) {
+    trainer.add(row(r));
+    if (r % batch == 0) step(std::uint64_t{0});
+  }
+  const auto quantizer = trainer.finish(metric);
+  const auto stride = quantizer.fits() ? quantizer.code_bytes() : 0;
+  BlockWriter<Draft> writer(draft, BlockKind::vector_quant, id);
+  if (quantizer.fits()) {
+    const auto put = [&](std::string_view name, const std::vector<float>& values) {
+      writer.begin_section(name);
+      writer.append(std::as_bytes(std::span(values)));
+      writer.end_section();
+    };
+    put(offsets_section, quantizer.parameters().offset);
+    put(steps_section, quantizer.parameters().step);
+    writer.begin_section(codes_section);
+    Bytes codes(batch * stride);
+    for (std::size_t first = 0; first < rows.count; first += batch) {
+      const auto count = std::min(batch, rows.count - first);
+      for (std::size_t i = 0; i < count; ++i) quantizer.encode(row(first + i), &codes[i * stride]);
+      writer.append(std::span(codes).first(count * stride));
+      step(count);
+    }
+    writer.append(Bytes(code_block));
+    writer.end_section();
+  } else {
+    step(rows.count);
+  }
+  Bytes tail;
+  append(tail, static_cast<std::uint32_t>(quantizer.fits() ? CodesKind::sq8 : CodesKind::none));
+  append(tail, static_cast<std::uint32_t>(metric));
+  append(tail, std::uint64_t{rows.count});
+  append(tail, static_cast<std::uint32_t>(rows.dimension));
+  append(tail, static_cast<std::uint32_t>(stride));
+  return writer.finish(tail);
+}
+
+/// One open block of codes. Opening reads the parameters, and copies the codes where the reader is not memory. Owns its reader. Any number of threads.
+template <class Reader>
+class CodesBlock {
+ public:
+  /// corruption: not the file of `identity`, or its sections are no codes of `rows` rows of `dimension`.
+  template <class Scope>
+  CodesBlock(Reader reader, Scope& scope, const FileIdentity& identity, Metric metric, std::size_t dimension, std::uint64_t rows)
+      : block_(std::move(reader), scope, identity, BlockKind::vector_quant) {
+    const auto tail = block_.tail(scope);
+    if (tail.size() != codes_tail_size) broken(std::to_string(tail.size()) + " bytes of a tail");
+    const auto kind = load<std::uint32_t>(tail.data());
+    const auto stride = load<std::uint32_t>(tail.data() + 20);
+    if (kind > static_cast<std::uint32_t>(CodesKind::sq8) || load<std::uint32_t>(tail.data() + 4) != static_cast<std::uint32_t>(metric) ||
+        load<std::uint64_t>(tail.data() + 8) != rows || load<std::uint32_t>(tail.data() + 16) != dimension)
+      broken("codes of kind " + std::to_string(kind) + " that are not those of " + std::to_string(rows) + " rows of " + std::to_string(dimension) +
+             " dimensions under their metric");
+    if (kind == static_cast<std::uint32_t>(CodesKind::none)) return;
+    Sq8Parameters parameters{floats(scope, offsets_section, dimension), floats(scope, steps_section, dimension)};
+    for (std::size_t i = 0; i < dimension; ++i)
+      if (!is_number(parameters.offset[i]) || !(parameters.step[i] >= 0) || !is_number(parameters.step[i]))
+        broken("dimension " + std::to_string(i) + " has an offset or a step that is no number");
+    quantizer_.emplace(metric, std::move(parameters));
+    const auto codes = block_.section(codes_section);
+    if (!quantizer_->fits() || stride != quantizer_->code_bytes() || codes.length < code_block || (codes.length - code_block) % stride != 0 ||
+        (codes.length - code_block) / stride != rows)
+      broken("section 'codes' has " + std::to_string(codes.length) + " bytes, which are not " + std::to_string(rows) + " rows of " + std::to_string(stride));
+    take(scope, codes);
+  }
+
+  [[nodiscard]] const Block<Reader>& block() const noexcept { return block_; }
+  /// Bytes of codes that were copied, because the reader is not memory.
+  [[nodiscard]] std::uint64_t copied() const noexcept { return copy_ ? copy_->size() : 0; }
+  /// Bytes of one row.
+  [[nodiscard]] std::size_t row_bytes() const noexcept { return quantizer_ ? quantizer_->code_bytes() : 0; }
+  /// What a walk asks for distances; none where the rows or the query have numbers that are too large. Refers to this block.
+  [[nodiscard]] std::optional<Sq8Query> prepare(const FlatQuery& query) const {
+    if (!quantizer_) return std::nullopt;
+    auto out = quantizer_->prepare(scaled(query.metric(), {query.data(), query.dimension()}, query.inverse_norm()), codes_);
+    return out.fits() ? std::optional(std::move(out)) : std::nullopt;
+  }
+
+ private:
+  [[noreturn]] void broken(const std::string& what) const {
+    fail(Errc::corruption, block_.path(), block_.trailer().data_length, what + "; restore the file from a backup, or build the index again");
+  }
+  template <class Scope>
+  [[nodiscard]] std::vector<float> floats(Scope& scope, std::string_view name, std::size_t count) const {
+    const auto section = block_.section(name);
+    if (section.length != count * sizeof(float)) broken("section '" + std::string(name) + "' has " + std::to_string(section.length) + " bytes");
+    std::vector<float> out(count);
+    scope.renew();
+    std::memcpy(out.data(), block_.view(scope, section, 0, section.length).data(), section.length);
+    return out;
+  }
+  template <class Scope>
+  void take(Scope& scope, const Range& codes) {
+    if constexpr (requires { block_.reader().data(); }) {
+      codes_ = block_.reader().data() + codes.offset;
+    } else {
+      copy_.emplace(codes.length);
+      constexpr std::size_t piece = std::size_t{1} << 20;
+      for (std::size_t at = 0; at < codes.length; at += piece) {
+        scope.renew();
+        const auto length = std::min(piece, codes.length - at);
+        std::memcpy(copy_->data() + at, block_.view(scope, codes, at, length).data(), length);
+      }
+      codes_ = copy_->data();
+    }
+  }
+
+  Block<Reader> block_;
+  std::optional<Sq8Quantizer> quantizer_;
+  std::optional<AnonymousMemory> copy_;  // of the codes, where the reader is not memory
+  const std::byte* codes_ = nullptr;
+};
+
+}  // namespace quiver::detail

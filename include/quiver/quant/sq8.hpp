@@ -1,0 +1,170 @@
+// The scalar quantizer of eight bits: each dimension has 256 steps between the least and the greatest number that was seen there.
+#pragma once
+
+#include <quiver/distance/code_kernels.hpp>
+#include <quiver/quant/quantizer.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <utility>
+#include <vector>
+
+namespace quiver::detail {
+
+/// What rows are kept as: number i is about offset[i] + step[i] * code[i], with codes from -128 to 127.
+struct Sq8Parameters {
+  std::vector<float> offset, step;
+};
+
+/// A query against codes: under L2 |q - o|^2 + |s c|^2 - 2 (q - o) s c, under the others 1 - q o - q s c, where the products with c are sums of whole numbers:
+/// the weights are rounded to 16 bits at most. Refers to the rows. Any number of threads.
+class Sq8Query {
+ public:
+  [[nodiscard]] float at(std::uint32_t row) const noexcept {
+    const auto* const code = rows_ + std::size_t{row} * stride_;
+    return distance(kernels_->dot(reinterpret_cast<const std::int8_t*>(code), weights_.data(), weights_.size()), code);
+  }
+  void fetch(std::uint32_t row) const noexcept { fetch_lines(rows_ + std::size_t{row} * stride_, lines_); }
+  /// REQUIRES: 256 rows at most.
+  void each(std::span<const std::uint32_t> which, float* out) const noexcept {
+    std::int32_t products[256];
+    kernels_->gather(rows_, stride_, lines_, weights_.data(), weights_.size(), which.data(), which.size(), products);
+    for (std::size_t i = 0; i < which.size(); ++i) out[i] = distance(products[i], rows_ + std::size_t{which[i]} * stride_);
+  }
+  /// True if every estimate is a number.
+  [[nodiscard]] bool fits() const noexcept { return std::abs(base_) <= largest && std::abs(factor_) <= largest; }
+
+ private:
+  friend class Sq8Quantizer;
+  static constexpr float largest = 0x1p80f;  // products with 31 bits of it, and sums of those, stay within float
+
+  [[nodiscard]] float distance(std::int32_t product, const std::byte* code) const noexcept {
+    float term = 0;
+    if (with_term_) std::memcpy(&term, code + stride_ - sizeof term, sizeof term);
+    return (base_ + term) - factor_ * static_cast<float>(product);
+  }
+
+  const CodeKernels* kernels_ = nullptr;
+  const std::byte* rows_ = nullptr;
+  std::size_t stride_ = 0, lines_ = 0;
+  bool with_term_ = false;
+  float base_ = 0, factor_ = 0;
+  std::vector<std::int16_t> weights_;  // padded with zeros
+};
+
+/// Eight bits a number. A row takes code_bytes(): its codes and under L2 a float behind them, the sum of (step * code)^2. Where every number that was seen in
+/// a dimension is whole and they are within 255 of each other, codes are exact; else a number that was seen is at most half a step away from its code's.
+class Sq8Quantizer {
+ public:
+  /// Sees the vectors that are to be kept. One thread.
+  class Trainer {
+   public:
+    explicit Trainer(std::size_t dimension)
+        : least_(dimension, std::numeric_limits<float>::infinity()), greatest_(dimension, -std::numeric_limits<float>::infinity()), whole_(dimension, 1) {}
+    void add(const ScaledVector& vector) noexcept {
+      for (std::size_t i = 0; i < least_.size(); ++i) {
+        const float x = vector.values[i] * vector.factor;
+        least_[i] = std::min(least_[i], x);
+        greatest_[i] = std::max(greatest_[i], x);
+        whole_[i] &= static_cast<std::uint8_t>(x == std::nearbyint(x));
+      }
+    }
+    /// REQUIRES: a vector was added.
+    [[nodiscard]] Sq8Quantizer finish(Metric metric) const {
+      Sq8Parameters parameters;
+      for (std::size_t i = 0; i < least_.size(); ++i) {
+        const double range = static_cast<double>(greatest_[i]) - static_cast<double>(least_[i]);
+        const bool exact = whole_[i] != 0 && range <= 255;
+        const double step = exact ? 1 : range / 255;
+        parameters.step.push_back(static_cast<float>(step));
+        parameters.offset.push_back(static_cast<float>(static_cast<double>(least_[i]) + 128 * step));
+      }
+      return Sq8Quantizer(metric, std::move(parameters));
+    }
+
+   private:
+    std::vector<float> least_, greatest_;
+    std::vector<std::uint8_t> whole_;
+  };
+
+  /// REQUIRES: as many offsets as steps, 1 to max_code_dimension; all finite, steps not negative.
+  Sq8Quantizer(Metric metric, Sq8Parameters parameters) : metric_(metric), parameters_(std::move(parameters)) {
+    double sum = 0;
+    for (std::size_t i = 0; i < dimension(); ++i) {
+      const double reach = std::abs(static_cast<double>(parameters_.offset[i])) + 128 * static_cast<double>(parameters_.step[i]);
+      sum += reach * reach;
+    }
+    fits_ = sum <= 0x1p80;
+  }
+
+  [[nodiscard]] Metric metric() const noexcept { return metric_; }
+  [[nodiscard]] const Sq8Parameters& parameters() const noexcept { return parameters_; }
+  [[nodiscard]] std::size_t dimension() const noexcept { return parameters_.offset.size(); }
+  /// False where a sum of squares would leave float: then nothing can be estimated.
+  [[nodiscard]] bool fits() const noexcept { return fits_; }
+  /// A multiple of four.
+  [[nodiscard]] std::size_t code_bytes() const noexcept { return (dimension() + 3) / 4 * 4 + (metric_ == Metric::l2 ? sizeof(float) : 0); }
+
+  /// Writes code_bytes() bytes. Numbers beyond those that were seen get the nearest code.
+  void encode(const ScaledVector& vector, std::byte* code) const noexcept {
+    double sum = 0;
+    for (std::size_t i = 0; i < dimension(); ++i) {
+      const double step = static_cast<double>(parameters_.step[i]);
+      const double away = static_cast<double>(vector.values[i] * vector.factor) - static_cast<double>(parameters_.offset[i]);
+      const double nearest = step > 0 ? std::clamp(std::nearbyint(away / step), -128.0, 127.0) : 0;
+      code[i] = static_cast<std::byte>(static_cast<std::int8_t>(nearest));
+      sum += step * nearest * step * nearest;
+    }
+    const auto padded = (dimension() + 3) / 4 * 4;
+    std::fill(code + dimension(), code + padded, std::byte{0});
+    const auto term = static_cast<float>(sum);
+    if (metric_ == Metric::l2) std::memcpy(code + padded, &term, sizeof term);
+  }
+  /// The numbers that a code stands for.
+  void decode(const std::byte* code, std::span<float> out) const noexcept {
+    for (std::size_t i = 0; i < dimension(); ++i)
+      out[i] = parameters_.offset[i] + parameters_.step[i] * static_cast<float>(static_cast<std::int8_t>(std::to_integer<std::uint8_t>(code[i])));
+  }
+  /// `rows` are codes of code_bytes() each, behind the last of which code_block bytes more can be read. O(dimension).
+  template <class Arch = NativeArch>
+  [[nodiscard]] Sq8Query prepare(const ScaledVector& query, const std::byte* rows) const {
+    Sq8Query out;
+    out.kernels_ = &code_kernels<Arch>();
+    out.rows_ = rows;
+    out.stride_ = code_bytes();
+    out.lines_ = lines_to_fetch(out.stride_ + 60);  // a row may begin anywhere in a line
+    out.with_term_ = metric_ == Metric::l2;
+    const auto size = dimension();
+    std::vector<float> products(size);
+    double base = 0;
+    float most = 0;
+    for (std::size_t i = 0; i < size; ++i) {
+      const float q = query.values[i] * query.factor, offset = parameters_.offset[i];
+      const float one = out.with_term_ ? q - offset : q, other = out.with_term_ ? one : offset;
+      base += static_cast<double>(one) * static_cast<double>(other);
+      products[i] = one * parameters_.step[i];
+      most = std::max(most, std::abs(products[i]));
+    }
+    const auto limit = static_cast<float>(largest_weight(size));
+    const float scale = most > 0 && most <= Sq8Query::largest ? limit / most : 0;
+    out.weights_.resize((size + code_block - 1) / code_block * code_block);
+    for (std::size_t i = 0; i < size; ++i) {
+      const float weight = std::clamp(products[i] * scale, -limit, limit);
+      out.weights_[i] = static_cast<std::int16_t>(weight + (weight < 0 ? -0.5f : 0.5f));
+    }
+    out.base_ = static_cast<float>(out.with_term_ ? base : 1 - base);
+    out.factor_ = (most <= Sq8Query::largest ? most / limit : most) * (out.with_term_ ? 2.0f : 1.0f);
+    return out;
+  }
+
+ private:
+  Metric metric_;
+  Sq8Parameters parameters_;
+  bool fits_ = false;
+};
+
+static_assert(Quantizer<Sq8Quantizer>);
+
+}  // namespace quiver::detail
