@@ -62,6 +62,21 @@ double recall(const C& collection, const Clusters& data, std::size_t k = 10, std
   }
   return static_cast<double>(hits) / static_cast<double>(k * queries);
 }
+/// A new collection of the first `many` rows, flushed and not in a graph yet. `where`: what create() takes before the schema.
+template <class P, class... Where>
+Collection<P> filled(const Clusters& data, const Schema& schema, const Where&... where) {
+  auto c = Collection<P>::create(where..., schema);
+  insert(c, data, 0, many);
+  c.flush();
+  return c;
+}
+/// The same with its graph.
+template <class P, class... Where>
+Collection<P> indexed(const Clusters& data, const Where&... where) {
+  auto c = filled<P>(data, schema(), where...);
+  c.optimize();
+  return c;
+}
 std::vector<std::filesystem::path> graphs(const std::filesystem::path& store) {
   std::vector<std::filesystem::path> found;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(store))
@@ -81,9 +96,7 @@ BOOST_AUTO_TEST_CASE(every_policy_finds_along_the_same_graph_what_the_others_fin
     const Clusters data(many, dimension, 40, 3);
     const FreshFolder folder;
     {
-      auto c = Files::create(folder.path(), schema(metric));
-      insert(c, data, 0, many);
-      c.flush();
+      auto c = filled<MMapPolicy>(data, schema(metric), folder.path());
       const auto flat = ask(c, data.query(0));
       BOOST_TEST(flat.visited == many);
       BOOST_TEST(graphs(folder.path()).empty());
@@ -125,9 +138,7 @@ BOOST_AUTO_TEST_CASE(every_policy_finds_along_the_same_graph_what_the_others_fin
 
 BOOST_AUTO_TEST_CASE(what_is_not_in_a_graph_yet_is_found_too) {
   const Clusters data(many + 300, dimension, 40, 5);
-  auto c = Collection<MemoryPolicy>::create(schema());
-  insert(c, data, 0, many);
-  c.optimize();
+  auto c = indexed<MemoryPolicy>(data);
   insert(c, data, many, many + 150);
   c.flush();
   insert(c, data, many + 150, many + 300);
@@ -146,9 +157,7 @@ BOOST_AUTO_TEST_CASE(what_is_not_in_a_graph_yet_is_found_too) {
 BOOST_AUTO_TEST_CASE(deleted_rows_are_never_found_and_never_missed) {
   const Clusters data(many, dimension, 40, 6);
   const FreshFolder folder;
-  auto c = Files::create(folder.path(), schema());
-  insert(c, data, 0, many);
-  c.optimize();
+  auto c = indexed<MMapPolicy>(data, folder.path());
   std::set<std::string> dead;
   std::mt19937 random(4);
   std::vector<std::string> batch;
@@ -178,9 +187,7 @@ BOOST_AUTO_TEST_CASE(deleted_rows_are_never_found_and_never_missed) {
 
 BOOST_AUTO_TEST_CASE(a_fresh_graph_after_churn_is_as_good_as_the_first) {
   const Clusters data(many, dimension, 40, 7);
-  auto c = Collection<MemoryPolicy>::create(schema());
-  insert(c, data, 0, many);
-  c.optimize();
+  auto c = indexed<MemoryPolicy>(data);
   const auto first = recall(c, data);
   for (int round = 0; round < 3; ++round) {
     std::vector<Document> batch;
@@ -195,9 +202,7 @@ BOOST_AUTO_TEST_CASE(a_fresh_graph_after_churn_is_as_good_as_the_first) {
 BOOST_AUTO_TEST_CASE(a_build_that_is_stopped_leaves_all_as_it_was) {
   const Clusters data(many, dimension, 40, 8);
   const FreshFolder folder;
-  auto c = Files::create(folder.path(), schema());
-  insert(c, data, 0, many);
-  c.flush();
+  auto c = filled<MMapPolicy>(data, schema(), folder.path());
   const auto version = c.stats().version;
   const auto self = std::this_thread::get_id();
   const auto code = code_of([&] {
@@ -238,11 +243,10 @@ BOOST_AUTO_TEST_CASE(a_build_that_is_stopped_leaves_all_as_it_was) {
 BOOST_AUTO_TEST_CASE(a_rollback_amid_a_build_costs_the_graph_alone) {
   const Clusters data(many, dimension, 40, 12);
   const FreshFolder folder;
-  auto c = Files::create(folder.path(), schema());
-  const auto empty = c.versions().back().number;
-  insert(c, data, 0, many);
-  c.flush();
-  const auto full = c.versions().back().number;
+  auto c = filled<MMapPolicy>(data, schema(), folder.path());
+  const auto versions = c.versions();
+  BOOST_REQUIRE(versions.size() == 2u);
+  const auto empty = versions[0].number, full = versions[1].number;
   bool back = false;
   c.optimize({.progress = [&](const Progress& p) {
     if (p.stage == "build index" && !back) {
@@ -264,9 +268,7 @@ BOOST_AUTO_TEST_CASE(a_rollback_amid_a_build_costs_the_graph_alone) {
 BOOST_AUTO_TEST_CASE(a_graph_goes_where_its_rows_go) {
   const Clusters data(many, dimension, 40, 9);
   const FreshFolder folder;
-  auto c = Files::create(folder.path(), schema());
-  insert(c, data, 0, many);
-  c.flush();
+  auto c = filled<MMapPolicy>(data, schema(), folder.path());
   const auto before = c.versions().back().number;
   const auto flat = c.stats().bytes.vector_index;
   c.optimize();
@@ -298,11 +300,7 @@ BOOST_AUTO_TEST_CASE(a_graph_goes_where_its_rows_go) {
 BOOST_AUTO_TEST_CASE(without_a_damaged_graph_nothing_is_lost) {
   const Clusters data(many, dimension, 40, 10);
   const FreshFolder folder;
-  {
-    auto c = Files::create(folder.path(), schema());
-    insert(c, data, 0, many);
-    c.optimize();
-  }
+  indexed<MMapPolicy>(data, folder.path()).close();
   const auto file = graphs(folder.path()).at(0);
   for (const bool gone : {false, true}) {
     if (gone) {
