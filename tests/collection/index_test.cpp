@@ -166,6 +166,7 @@ BOOST_AUTO_TEST_CASE(deleted_rows_are_never_found_and_never_missed) {
   dead.insert(batch.begin(), batch.end());
   c.erase(std::span<const std::string>(batch), {Durability::none});
   BOOST_TEST(recall(c, data) >= 0.95);
+  BOOST_TEST(recall(c, data, 24) >= 0.95);  // half of the 48 that a walk keeps: about as many live, so it has to keep more, or every row is looked at
   for (std::size_t q = 0; q < 20; ++q)
     for (const auto& found : ask(c, data.query(q), 40).keys) BOOST_TEST(!dead.contains(found));
   // The nearest to one query, all of them: the walk ends among the dead, and the answer is whole all the same.
