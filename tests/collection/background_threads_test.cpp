@@ -3,6 +3,7 @@
 #include <quiver/collection/collection.hpp>
 #include <quiver/storage/mmap.hpp>
 
+#include "support/clusters.hpp"
 #include "support/error_code.hpp"
 #include "support/policies.hpp"
 #include "support/store_files.hpp"
@@ -230,6 +231,54 @@ BOOST_AUTO_TEST_CASE(what_is_deleted_in_segments_that_are_not_merged_stays_delet
   BOOST_TEST(c.verify().ok());
   c.close();
   BOOST_TEST(Collection<MMapPolicy>::open(folder.path()).count() == 24u);
+}
+
+// Only what nobody appends to any more gets a graph here: over all its rows, and those that are deleted stay so.
+BOOST_AUTO_TEST_CASE(a_sealed_segment_gets_its_graph_with_the_deleted_rows_that_it_keeps) {
+  constexpr std::size_t segment = 400;
+  const Clusters data(2 * segment + 300, 8, 20, 4);
+  const FreshFolder folder;
+  std::set<std::string> dead;
+  const auto check = [&](const auto& c) {
+    const auto segments = c.segments();
+    BOOST_REQUIRE(segments.size() == 3u);
+    BOOST_TEST((segments[0].sealed && segments[0].rows == segment && segments[0].deleted == 40u));
+    BOOST_TEST((segments[1].sealed && segments[1].rows == 200u && segments[1].deleted == 0u));
+    BOOST_TEST(segments[2].rows == 300u);
+    BOOST_TEST(c.count() == data.size() - dead.size());
+    for (const auto& key : dead) BOOST_TEST(!c.fetch(key).has_value(), key);
+    std::uint64_t visited = 0;
+    for (std::size_t q = 0; q < 20; ++q) {
+      const auto found = c.search({.field = "v", .query = data.query(q), .k = 10, .fields = FieldNames::none()});
+      BOOST_TEST(found.size() == 10u);
+      for (const auto& hit : found) BOOST_TEST(!dead.contains(hit.key));
+      visited += found.stats().rows_visited;
+    }
+    BOOST_TEST_MESSAGE(visited / 20 << " rows looked at");
+    BOOST_TEST(visited / 20 < c.count() * 3 / 4);
+    std::size_t graphs = 0;
+    for (const auto& name : names_with(folder.path(), "seg-")) graphs += name.ends_with(".vector_graph") ? 1 : 0;
+    BOOST_TEST(graphs == 2u);
+    BOOST_TEST(c.verify().ok());
+  };
+  {
+    auto c = Collection<MMapPolicy>::create(folder.path(), Schema{VectorField("v", 8).index(Hnsw{.m = 6, .ef_construction = 40, .ef = 16})},
+                                            {.segment_rows = segment, .background_compaction = true});
+    std::vector<Document> batch;
+    for (std::size_t i = 0; i < data.size(); ++i) {
+      batch.push_back(Document{std::to_string(i), {{"v", data.row(i)}}});
+      // Of the first segment too few to merge it, of the second half.
+      if (i < segment ? i % 10 == 0 : i < 2 * segment && i % 2 == 0) dead.insert(batch.back().key());
+    }
+    c.insert(batch, {Durability::buffered});
+    const std::vector<std::string> erased(dead.begin(), dead.end());
+    c.erase(std::span<const std::string>(erased), {Durability::buffered});
+    c.flush();
+    BOOST_TEST(comes([&] { return c.segments()[1].rows == 200u || !c.stats().background_error.empty(); }));
+    BOOST_TEST(c.stats().background_error == "");
+    check(c);
+  }
+  check(Collection<MMapPolicy>::open(folder.path()));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
