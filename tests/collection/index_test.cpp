@@ -5,9 +5,11 @@
 #include "support/error_code.hpp"
 #include "support/policies.hpp"
 #include "support/sanitized.hpp"
+#include "support/store_files.hpp"
 
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <fstream>
 #include <set>
 #include <thread>
@@ -324,6 +326,39 @@ BOOST_AUTO_TEST_CASE(without_a_damaged_graph_nothing_is_lost) {
     c.optimize();
     BOOST_TEST(recall(c, data) >= 0.95);
   }
+}
+
+// The version before has a graph of its own: damaged, it costs that version its place in the history, and no file.
+BOOST_AUTO_TEST_CASE(a_damaged_graph_of_an_older_version_is_kept_aside) {
+  const Clusters data(many, dimension, 40, 14);
+  const FreshFolder folder;
+  std::uint64_t older = 0;
+  {
+    auto c = indexed<MMapPolicy>(data, folder.path());
+    c.erase(key(0));
+    c.flush();
+    older = c.stats().version;
+    c.optimize();
+  }
+  auto all = graphs(folder.path());
+  std::sort(all.begin(), all.end());
+  BOOST_REQUIRE(all.size() == 2u);
+  const auto name = std::filesystem::relative(all[0], folder.path()).string();
+  auto bytes = read_store(folder.path()).at(name);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  put_file(all[0], bytes);
+  const auto report = quiver::repair(folder.path(), {.dry_run = false});
+  BOOST_TEST((report.possible && report.documents_lost == 0u && report.problems.size() == 1u));
+  BOOST_TEST(quiver::verify(folder.path(), VerifyLevel::full).ok());
+  {
+    auto c = Files::open(folder.path());  // clears garbage away
+    for (const auto& version : c.versions()) BOOST_TEST(version.number != older);
+    BOOST_TEST(c.count() == many - 1);
+    BOOST_TEST(recall(c, data) >= 0.95);
+    BOOST_TEST(c.verify().ok());
+  }
+  const auto after = read_store(folder.path());
+  BOOST_TEST(std::count_if(after.begin(), after.end(), [&](const auto& file) { return file.second == bytes; }) == 1);
 }
 
 BOOST_AUTO_TEST_CASE(where_a_walk_would_be_slower_every_row_is_looked_at) {

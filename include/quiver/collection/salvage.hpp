@@ -20,13 +20,13 @@ struct SavedVersion {
   std::vector<std::shared_ptr<const Part<P>>> parts;  // in order; null where a file of the part is damaged
   bool runs_whole = true;
   bool deletes_whole = true;
-  bool indexes_whole = true;  // else `version` names the whole ones alone
+  std::vector<std::string> lost_indexes;  // damaged graphs and codes; `version` does not name them any more
   DeleteSet deletes;
 
   [[nodiscard]] bool parts_whole() const noexcept {
     return std::all_of(parts.begin(), parts.end(), [](const auto& part) { return part != nullptr; });
   }
-  [[nodiscard]] bool whole() const noexcept { return runs_whole && deletes_whole && indexes_whole && parts_whole(); }
+  [[nodiscard]] bool whole() const noexcept { return runs_whole && deletes_whole && lost_indexes.empty() && parts_whole(); }
 };
 
 /// The state that a repair makes: a version without its damaged parts, and the batches behind it.
@@ -134,8 +134,8 @@ class Salvage {
       for (auto& each : segment.blocks)
         for (const auto& [file, kind] : {std::pair(&each.graph, BlockKind::vector_graph), std::pair(&each.codes, BlockKind::vector_quant)})
           if (!file->name.empty() && !block(*file, kind, holds_links)) {
+            saved.lost_indexes.push_back(file->name);
             *file = {};
-            saved.indexes_whole = false;
           }
     for (const auto& segment : version.segments)
       for (const auto& files : part_files(version.schema, segment)) {
