@@ -25,7 +25,7 @@ struct Kernels {
   void (*batch)(const float* const* queries, std::size_t query_count, const float* rows, std::size_t count, std::size_t dimension, float* out) noexcept;
 };
 
-inline constexpr std::size_t gather_ahead = 12;
+inline constexpr std::size_t gather_ahead = 32;
 
 /// How many lines of a row of so many bytes are asked for: the first ones, a processor goes on with longer rows by itself.
 [[nodiscard]] constexpr std::size_t lines_to_fetch(std::size_t bytes) noexcept { return std::min<std::size_t>((bytes + 63) / 64, 16); }

@@ -28,9 +28,10 @@ class CandidatePool {
   }
   /// The distance that a node must be below to be taken in; +infinity while there is room.
   [[nodiscard]] float bound() const noexcept { return size_ < capacity_ ? std::numeric_limits<float>::infinity() : entries_[size_ - 1].distance; }
-  /// O(log capacity) comparisons, and a move of what is farther. REQUIRES: the node was not offered since the last reset.
-  void offer(float distance, std::uint32_t node) noexcept {
-    if (size_ == capacity_ && !(distance < entries_[size_ - 1].distance)) return;
+  /// True if it is what next() will hand out. O(log capacity) comparisons, and a move of what is farther. REQUIRES: the node was not offered since the last
+  /// reset.
+  bool offer(float distance, std::uint32_t node) noexcept {
+    if (size_ == capacity_ && !(distance < entries_[size_ - 1].distance)) return false;
     std::size_t low = 0, high = size_;
     while (low < high) {
       const auto middle = (low + high) / 2;
@@ -43,7 +44,9 @@ class CandidatePool {
     if (size_ < capacity_) ++size_;
     std::memmove(&entries_[low + 1], &entries_[low], (size_ - 1 - low) * sizeof(Entry));
     entries_[low] = {distance, node};
+    const bool first = low <= next_;
     next_ = std::min(next_, low);
+    return first;
   }
   /// The nearest node that was not handed out yet, which now is; none if there is none.
   [[nodiscard]] std::uint32_t next() noexcept {

@@ -37,6 +37,11 @@ struct HnswLevel {
   std::uint32_t degree = 0;
 
   [[nodiscard]] const std::uint32_t* links_of(std::uint32_t node) const noexcept { return links + std::size_t{node} * degree; }
+  /// Asks the processor for the first links of a node, which will be read soon.
+  void fetch_links(std::uint32_t node) const noexcept {
+    __builtin_prefetch(links_of(node));
+    if (degree > 16) __builtin_prefetch(links_of(node) + 16);
+  }
   [[nodiscard]] std::uint32_t row(std::uint32_t node) const noexcept { return rows == nullptr ? node : rows[node]; }
   [[nodiscard]] static std::uint32_t load(const std::uint32_t* link) noexcept { return __atomic_load_n(link, __ATOMIC_RELAXED); }
 };
@@ -107,11 +112,7 @@ void walk(const HnswLevel& level, const Query& query, std::uint32_t entry, std::
       nodes[count] = neighbour;
       visited.prefetch(neighbour);
     }
-    if (const auto next = pool.peek(); next != CandidatePool::none) {
-      const auto* const soon = level.links_of(next);
-      __builtin_prefetch(soon);
-      if (level.degree > 16) __builtin_prefetch(soon + 16);
-    }
+    if (const auto next = pool.peek(); next != CandidatePool::none) level.fetch_links(next);
     std::size_t fresh = 0;
     for (std::size_t i = 0; i < count; ++i) {
       if (!visited.insert(nodes[i])) continue;
@@ -122,7 +123,7 @@ void walk(const HnswLevel& level, const Query& query, std::uint32_t entry, std::
     scratch.measure(level, query, fresh);
     distances += fresh;
     for (std::size_t i = 0; i < fresh; ++i)
-      if (scratch.distances[i] < pool.bound()) pool.offer(scratch.distances[i], nodes[i]);
+      if (scratch.distances[i] < pool.bound() && pool.offer(scratch.distances[i], nodes[i])) level.fetch_links(nodes[i]);
   }
 }
 
