@@ -119,7 +119,7 @@ class Repair {
     add_names(next, named);
     for (const auto& saved : salvage_.versions()) {
       add_names(saved.version, known);
-      known.insert(saved.lost_indexes.begin(), saved.lost_graphs.end());
+      known.insert(saved.lost_indexes.begin(), saved.lost_indexes.end());
       known.insert({manifest_name(saved.version.number), log_name(saved.version.log.number)});
       if (!saved.whole()) continue;
       add_names(saved.version, named);
