@@ -101,4 +101,34 @@ class Background {
   Thread thread_;
 };
 
+/// A thread that begins with the first request and always does the newest one.
+template <class Request>
+class BackgroundRequests {
+ public:
+  /// work(const Request&) -> void; the first call's is kept. io_error: the system has no more threads.
+  template <class Work>
+  void ask(Request request, Work work) {
+    const std::lock_guard guard(mutex_);
+    request_ = std::move(request);
+    if (started_) return thread_.wake();
+    thread_.start([this, work = std::move(work)] { work(newest()); });
+    started_ = true;
+  }
+  [[nodiscard]] bool stopping() const noexcept { return thread_.stopping(); }
+  [[nodiscard]] std::string error() const { return thread_.error(); }
+  void stop() { thread_.stop(); }
+  void forget() noexcept { thread_.forget(); }
+
+ private:
+  [[nodiscard]] Request newest() {
+    const std::lock_guard guard(mutex_);
+    return request_;
+  }
+
+  std::mutex mutex_;
+  Request request_;
+  bool started_ = false;
+  Background thread_;
+};
+
 }  // namespace quiver::detail

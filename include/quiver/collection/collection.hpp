@@ -186,6 +186,21 @@ class Collection {
     static_assert(P::caps.writable, "quiver: optimize needs a writable storage policy, and this one is read-only");
     if constexpr (P::caps.writable) state().compact(detail::CompactionLimits::all(), options);
   }
+  /// Gives a vector field another index or quantizer: create_index("v", {.index = Hnsw{.m = 32}, .quantizer = Sq8{}}). Flushes, builds beside readers and
+  /// writers what is missing, and publishes it with the schema as one version; until then searches go by the index before. In the background: the schema
+  /// changes at once, rows are looked at one by one until a thread of this object's own has built the rest; stats().background_error says where it fails. An
+  /// index that is there already: nothing happens. The index of one field is of no concern to others. invalid_argument: there is no such vector field, or the
+  /// schema refuses the index, or the progress function calls it; unsupported: another metric; cancelled and all other errors as optimize(). In a read-only
+  /// collection: read_only.
+  void create_index(const Name& field, const IndexSpec& spec, const IndexOptions& options = {}) {
+    static_assert(P::caps.writable, "quiver: create_index needs a writable storage policy, and this one is read-only");
+    if constexpr (P::caps.writable) state().create_index(field.view(), spec, options);
+  }
+  /// Takes index and quantizer off a vector field: every row is looked at. Errors as create_index().
+  void drop_index(const Name& field) {
+    static_assert(P::caps.writable, "quiver: drop_index needs a writable storage policy, and this one is read-only");
+    if constexpr (P::caps.writable) state().create_index(field.view(), {.index = Flat{}}, {});
+  }
   /// Makes a new version with the documents of version `number`; what is there now, unflushed documents too, is the version before it and can be gone back to
   /// in turn. Doc ids go on from where they were. not_found: that version is not retained. Waits for no reader; O(files of that version).
   void rollback_to(std::uint64_t number) {

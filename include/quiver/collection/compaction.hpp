@@ -2,6 +2,7 @@
 #pragma once
 
 #include <quiver/collection/flush.hpp>
+#include <quiver/collection/index_change.hpp>
 #include <quiver/collection/progress.hpp>
 #include <quiver/columns/writer.hpp>
 #include <quiver/ids/merge.hpp>
@@ -21,14 +22,17 @@ namespace quiver::detail {
 /// When a segment is worth being written anew.
 struct CompactionLimits {
   std::size_t parts;         // as many flushes in it, or
-  std::uint64_t deleted_of;  // one deleted row in so many
+  std::uint64_t deleted_of;  // one deleted row in so many; 0: however many
   std::size_t runs;          // so many runs of the id map are merged even if no row is dropped
   bool flush;                // first
+  bool indexes = true;       // are built where they are missing
 
   /// optimize(): whatever can be merged or dropped.
   [[nodiscard]] static constexpr CompactionLimits all() noexcept { return {2, ~std::uint64_t{0}, 2, true}; }
   /// In the background: what costs little for what it gives.
   [[nodiscard]] static constexpr CompactionLimits background() noexcept { return {8, 5, 16, false}; }
+  /// Nothing but indexes that are missing, or, with false, nothing at all.
+  [[nodiscard]] static constexpr CompactionLimits only_indexes(bool build) noexcept { return {~std::size_t{0}, 0, ~std::size_t{0}, build, build}; }
 };
 
 /// Neighbouring segments of a version that become one, of the rows that live; or one segment that stays as it is and gets the graphs that its blocks lack.
@@ -45,26 +49,10 @@ struct CompactionPlan {
   [[nodiscard]] bool empty() const noexcept { return groups.empty() && !merge_runs; }
 };
 
-/// What an index of `rows` rows of a field consists of, as its schema has it.
-[[nodiscard]] inline const Hnsw* graph_of(const VectorField& field, std::uint64_t rows) noexcept {
-  return rows < max_hnsw_rows ? std::get_if<Hnsw>(&field.index()) : nullptr;
-}
-[[nodiscard]] inline bool with_codes(const VectorField& field, std::uint64_t rows) noexcept {
-  return graph_of(field, rows) != nullptr && std::holds_alternative<Sq8>(field.quantizer());
-}
-
-/// True if a block of the segment is to have a graph or codes and has none.
-[[nodiscard]] inline bool lacks_index(const Schema& schema, const SegmentRef& segment) {
-  return std::any_of(segment.blocks.begin(), segment.blocks.end(), [&](const BlockRef& block) {
-    const auto* field = block.type == BlockType::vector_index ? schema.find_vector(block.field) : nullptr;
-    if (field == nullptr) return false;
-    return (block.graph.name.empty() && graph_of(*field, block.rows) != nullptr) || (block.codes.name.empty() && with_codes(*field, block.rows));
-  });
-}
-
-/// What pays to be merged: segments with many parts or deleted rows, and neighbours that fit into one segment. Merging what was merged is nothing.
+/// What pays to be done so that the version fits `schema`, which differs in indexes at most. What pays to be merged: segments with many parts or deleted rows,
+/// and neighbours that fit into one segment. Merging what was merged is nothing.
 template <StoragePolicy P>
-[[nodiscard]] CompactionPlan plan_compaction(const OpenVersion<P>& base, const CompactionLimits& limits) {
+[[nodiscard]] CompactionPlan plan_compaction(const OpenVersion<P>& base, const Schema& schema, const CompactionLimits& limits) {
   const auto& manifest = base.manifest;
   std::vector<CompactionGroup> single;
   std::size_t part = 0;
@@ -90,9 +78,11 @@ template <StoragePolicy P>
       group.live += single[i].live;
     }
     const auto deleted = group.rows - group.live;
-    if (group.parts < limits.parts && (deleted == 0 || deleted < group.rows / limits.deleted_of)) {
-      for (auto s = group.segment; s < group.segment + group.segments; ++s)
-        if ((limits.flush || manifest.segments[s].sealed) && lacks_index(manifest.schema, manifest.segments[s])) plan.groups.push_back(only_graphs(single[s]));
+    if (group.parts < limits.parts && (deleted == 0 || limits.deleted_of == 0 || deleted < group.rows / limits.deleted_of)) {
+      for (auto s = group.segment; limits.indexes && s < group.segment + group.segments; ++s) {
+        const auto& segment = manifest.segments[s];
+        if ((limits.flush || segment.sealed) && lacks_index(schema, fitted(segment, manifest.schema, schema))) plan.groups.push_back(only_graphs(single[s]));
+      }
       continue;
     }
     plan.groups.push_back(group);
@@ -107,6 +97,7 @@ template <StoragePolicy P>
 template <StoragePolicy P>
 struct Compaction {
   std::shared_ptr<const OpenVersion<P>> base;
+  Schema schema;  // that there is afterwards: the base's, but for indexes
   CompactionPlan plan;
   DeleteSet dropped;                             // rows of the base that the new files do not hold any more
   std::vector<SegmentRef> segments;              // per group; without blocks where no row was left
@@ -118,7 +109,7 @@ struct Compaction {
 template <StoragePolicy P>
 [[nodiscard]] std::shared_ptr<const OpenVersion<P>> open_compacted(const std::shared_ptr<typename P::Store>& store, const Compaction<P>& edit) {
   Version files;
-  files.schema = edit.base->manifest.schema;
+  files.schema = edit.schema;
   for (const auto& segment : edit.segments)
     if (!segment.blocks.empty()) files.segments.push_back(segment);
   if (edit.run) files.id_runs.push_back(*edit.run);
@@ -155,7 +146,7 @@ class CompactionWriter {
  private:
   using Parts = typename LiveCursor<P>::Parts;
 
-  [[nodiscard]] const Schema& schema() const noexcept { return base_.manifest.schema; }
+  [[nodiscard]] const Schema& schema() const noexcept { return to_.schema; }
   [[nodiscard]] static std::uint64_t text_bytes_per_column(std::uint64_t memory, const Schema& schema) {
     const auto holds_text = [](const Field& field) {
       return field.type() == FieldType::string || field.type() == FieldType::strings || field.type() == FieldType::bytes;
@@ -223,7 +214,7 @@ class CompactionWriter {
   }
   /// The segment with a graph for each block that is to have one.
   [[nodiscard]] SegmentRef with_graphs(const CompactionGroup& group) {
-    auto segment = base_.manifest.segments[group.segment];
+    auto segment = fitted(base_.manifest.segments[group.segment], base_.manifest.schema, schema());
     const auto all = parts(group);
     const auto step = 1 + schema().vectors().size();
     for (std::size_t p = 0; p < all.size(); ++p)
@@ -313,14 +304,15 @@ template <StoragePolicy P>
     if (!begins(next.segments[i].blocks, old.segments[i].blocks)) return false;
   if (!edit.dropped.without(deletes).empty()) return false;
 
+  const auto kept = [&](SegmentRef segment) { return fitted(std::move(segment), old.schema, edit.schema); };
   std::vector<SegmentRef> segments;
   std::size_t i = 0;
   for (std::size_t g = 0; g < edit.plan.groups.size(); ++g) {
     const auto& group = edit.plan.groups[g];
-    for (; i < group.segment; ++i) segments.push_back(next.segments[i]);
+    for (; i < group.segment; ++i) segments.push_back(kept(next.segments[i]));
     if (group.only_graphs) {
       // Its files are those that it had; what was flushed into it meanwhile stays behind them.
-      segments.push_back(next.segments[i++]);
+      segments.push_back(kept(next.segments[i++]));
       const auto& built = edit.segments[g].blocks;
       std::copy(built.begin(), built.end(), segments.back().blocks.begin());
       continue;
@@ -330,10 +322,11 @@ template <StoragePolicy P>
     // What was flushed into the last of them meanwhile stays where it is.
     auto rest = next.segments[i - 1];
     rest.blocks.erase(rest.blocks.begin(), rest.blocks.begin() + static_cast<std::ptrdiff_t>(old.segments[i - 1].blocks.size() / step * step));
-    if (!rest.blocks.empty()) segments.push_back(std::move(rest));
+    if (!rest.blocks.empty()) segments.push_back(kept(std::move(rest)));
   }
-  for (; i < next.segments.size(); ++i) segments.push_back(next.segments[i]);
+  for (; i < next.segments.size(); ++i) segments.push_back(kept(next.segments[i]));
   next.segments = std::move(segments);
+  next.schema = edit.schema;
   if (edit.plan.merge_runs) {
     next.id_runs.erase(next.id_runs.begin(), next.id_runs.begin() + static_cast<std::ptrdiff_t>(old.id_runs.size()));
     if (edit.run) next.id_runs.insert(next.id_runs.begin(), *edit.run);

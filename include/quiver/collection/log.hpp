@@ -18,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace quiver::detail {
@@ -244,6 +245,24 @@ class LogWriter {
   std::atomic<std::uint64_t> written_ = 0, durable_ = 0;  // offsets: what the system has, and what stable storage has
   Bytes waiting_;
   typename P::Log log_;
+};
+
+/// What a writer holds of a store; nothing where the policy does not write.
+template <class P>
+struct LockOf {
+  using type = std::monostate;
+};
+template <WritableStoragePolicy P>
+struct LockOf<P> {
+  using type = std::optional<typename P::Lock>;
+};
+template <class P>
+struct LogOf {
+  using type = std::monostate;
+};
+template <WritableStoragePolicy P>
+struct LogOf<P> {
+  using type = std::unique_ptr<LogWriter<P>>;
 };
 
 }  // namespace quiver::detail

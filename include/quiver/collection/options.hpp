@@ -93,6 +93,21 @@ struct VersionInfo {
   std::uint64_t documents = 0;
 };
 
+/// How the index of a vector field is to be; what is not set stays as it is, but a field that becomes Flat loses its quantizer.
+struct IndexSpec {
+  std::optional<IndexType> index = {};
+  std::optional<QuantizerType> quantizer = {};
+  std::optional<Metric> metric = {};  ///< another one than the field's is not supported yet
+};
+
+/// Of create_index().
+struct IndexOptions {
+  std::function<bool(const Progress&)> progress = {};  ///< false stops it; it may call anything but optimize() and create_index()
+  std::size_t threads = 0;                             ///< 0: all that the machine has
+  std::uint64_t memory = 0;                            ///< as OptimizeOptions::memory
+  bool background = false;                             ///< true: a thread builds it after the call, rows that are not in it yet are looked at one by one
+};
+
 /// Counts and sizes of one moment.
 struct Stats {
   std::uint64_t documents = 0;
@@ -105,7 +120,7 @@ struct Stats {
   struct {
     std::uint64_t scalar = 0, scalar_index = 0, vector_index = 0, vector_quant = 0, ids = 0, deletes = 0, wal = 0, manifests = 0, total = 0;
   } bytes = {};                       ///< of the files that this moment is made of, by kind; of logs and manifests all that are there
-  std::string background_error = {};  ///< why this object's last compaction in the background failed; empty: it did not
+  std::string background_error = {};  ///< why this object's last compaction or build in the background failed; empty: it did not
 };
 
 /// One thing that is wrong.

@@ -17,26 +17,8 @@
 #include <string>
 #include <thread>
 #include <utility>
-#include <variant>
 
 namespace quiver::detail {
-
-template <class P>
-struct LockOf {
-  using type = std::monostate;
-};
-template <WritableStoragePolicy P>
-struct LockOf<P> {
-  using type = std::optional<typename P::Lock>;
-};
-template <class P>
-struct LogOf {
-  using type = std::monostate;
-};
-template <WritableStoragePolicy P>
-struct LogOf<P> {
-  using type = std::unique_ptr<LogWriter<P>>;
-};
 
 /// Readers take view() and need nothing else. Writers hold write_mutex_ while they make a batch or a flush, and wait for their sync without it.
 template <StoragePolicy P>
@@ -50,14 +32,14 @@ class CollectionState {
       : store_(std::move(store)),
         lock_(std::move(lock)),
         log_(std::move(log)),
-        schema_(recovered.version->manifest.schema),
+        schemas_(recovered.version->manifest.schema),
         durability_(durability.value_or(recovered.version->manifest.durability)),
         numbers_(NextNumbers::of(recovered.version->manifest)),
         writable_(writable),
         pinned_(pinned),
         memtable_(recovered.memtable),
         read_to_(recovered.log.place),
-        record_(schema_),
+        record_(schemas_.now()),
         oldest_log_(recovered.version->manifest.log.number - (recovered.version->manifest.log.number == 0 ? 0 : 1)) {
     show(recovered.view());
   }
@@ -67,7 +49,7 @@ class CollectionState {
   CollectionState& operator=(CollectionState&&) = delete;
   ~CollectionState() = default;  // close() comes first
 
-  [[nodiscard]] const Schema& schema() const noexcept { return schema_; }
+  [[nodiscard]] const Schema& schema() const noexcept { return schemas_.now(); }
   [[nodiscard]] const std::shared_ptr<typename P::Store>& store() const noexcept { return store_; }
 
   /// Lock, log, threads and memory of a writer are those of the process that opened it.
@@ -121,11 +103,11 @@ class CollectionState {
   }
 
   /// Merges what `limits` say, beside readers and writers: only the first and the last step hold the writer up.
-  void compact(const CompactionLimits& limits, const OptimizeOptions& options) {
+  void compact(const CompactionLimits& limits, const OptimizeOptions& options, const std::function<Schema(const Schema&)>& change = {}) {
     if constexpr (WritableStoragePolicy<P>) {
       check_process();
       const auto self = std::this_thread::get_id();
-      if (compacting_ == self) fail(Errc::invalid_argument, store_->path(), "optimize() was called by the progress function of an optimize() that goes on");
+      if (compacting_ == self) fail(Errc::invalid_argument, store_->path(), "optimize() was called by the progress function of one that goes on");
       const std::lock_guard one_at_a_time(compaction_mutex_);
       struct Mark {
         std::atomic<std::thread::id>& who;
@@ -140,14 +122,16 @@ class CollectionState {
           if (limits.flush) flush_locked();
           edit.base = tip_->version_pointer();
         }
-        edit.plan = plan_compaction(*edit.base, limits);
-        if (edit.plan.empty()) return;
+        const auto& now = edit.base->manifest.schema;
+        edit.schema = change ? change(now) : now;
+        edit.plan = plan_compaction(*edit.base, edit.schema, limits);
+        if (edit.plan.empty() && edit.schema == now) return;
         const auto number = [this](std::uint64_t NextNumbers::*kind) {
           const std::lock_guard guard(write_mutex_);
           return numbers_.*kind += 1, numbers_.*kind - 1;
         };
         auto drafts = CompactionWriter<P, decltype(number)>(*store_, edit, number, options).write();
-        store_->publish(std::span(drafts));
+        if (!drafts.empty()) store_->publish(std::span(drafts));
         drafts.clear();
         try {
           // Here, where nobody waits: a policy may read all of what it opens.
@@ -161,6 +145,16 @@ class CollectionState {
         // Somebody rolled back meanwhile.
         remove_files<P>(*store_, edit);
       }
+    }
+  }
+
+  /// Changes the index of a vector field, and builds what is missing then: before this returns, all as one version, or in a thread.
+  void create_index(std::string_view field, const IndexSpec& spec, const IndexOptions& options) {
+    if constexpr (WritableStoragePolicy<P>) {
+      const auto change = [&](const Schema& schema) { return with_index(schema, field, spec); };
+      if (!options.background) return compact(CompactionLimits::only_indexes(true), {options.progress, options.threads, options.memory}, change);
+      compact(CompactionLimits::only_indexes(false), {}, change);
+      builder_.ask(options, [this](const IndexOptions& asked) { build_missing(asked); });
     }
   }
 
@@ -205,6 +199,7 @@ class CollectionState {
     if (writable_ || pinned_) return;
     auto recovered = recover_after<P>(*tip_, memtable_, read_to_);
     auto next = recovered.view();
+    schemas_.hold(next->schema());
     memtable_ = std::move(recovered.memtable);
     read_to_ = recovered.log.place;
     show(std::move(next));
@@ -215,12 +210,17 @@ class CollectionState {
     compactor_.start(
         [this] { compact(CompactionLimits::background(), {.progress = [this](const Progress&) { return !compactor_.stopping(); }, .threads = 1}); });
   }
-  [[nodiscard]] std::string background_error() const { return forked() ? std::string() : compactor_.error(); }
+  [[nodiscard]] std::string background_error() const {
+    if (forked()) return {};
+    auto error = compactor_.error();
+    return error.empty() ? builder_.error() : error;
+  }
 
   /// Flushes, and gives up files and lock also where that fails. Closing twice is no error.
   void close() {
     if (forked()) return abandon();
     compactor_.stop();
+    builder_.stop();
     const std::lock_guard guard(write_mutex_);
     if (!commits_.visible()) return;
     try {
@@ -244,7 +244,17 @@ class CollectionState {
   /// In a forked process: nothing is written, no lock is waited for, which a thread of the parent may have held.
   void abandon() noexcept {
     compactor_.forget();
+    builder_.forget();
     release();
+  }
+  /// The builder's work. Who stops it has said so; optimize() builds what is missing still.
+  void build_missing(const IndexOptions& asked) {
+    const auto progress = [&](const Progress& now) { return !builder_.stopping() && (!asked.progress || asked.progress(now)); };
+    try {
+      compact(CompactionLimits::only_indexes(true), {progress, asked.threads, asked.memory});
+    } catch (const Error& e) {
+      if (e.code() != Errc::cancelled) throw;
+    }
   }
   void check_process() const {
     if (forked()) fail(Errc::closed, store_->path(), "a forked process cannot use what its parent has open for writing; open the collection again here");
@@ -267,6 +277,7 @@ class CollectionState {
     return false;
   }
   void show(ViewPointer next) noexcept {
+    if (next) schemas_.use(next->schema());
     tip_ = next;
     commits_.show(std::move(next));
   }
@@ -411,7 +422,7 @@ class CollectionState {
   }
   /// What shows a version with nothing behind it.
   [[nodiscard]] ViewPointer empty_view(std::shared_ptr<const OpenVersion<P>> version, std::shared_ptr<Memtable>& memtable) const {
-    memtable = std::make_shared<Memtable>(schema_, DocId{version->manifest.next_doc_id});
+    memtable = std::make_shared<Memtable>(version->manifest.schema, DocId{version->manifest.next_doc_id});
     return std::make_shared<const View<P>>(std::move(version), memtable);
   }
   /// Makes drafts and manifest durable and visible, and shows the new version by what make_view(version) gives. All is opened and made before the manifest is
@@ -426,6 +437,7 @@ class CollectionState {
     drafts.clear();
     try {
       auto view = make_view(open_version<P>(store_, Version(next), bytes.size(), &before, &deletes, other));
+      schemas_.hold(next.schema);
       publish(std::move(manifest));
       show(std::move(view));
     } catch (...) {
@@ -455,7 +467,7 @@ class CollectionState {
   std::shared_ptr<typename P::Store> store_;
   typename LockOf<P>::type lock_;
   typename LogOf<P>::type log_;
-  Schema schema_;
+  SchemaHistory schemas_;
   Durability durability_;
   NextNumbers numbers_;
   bool writable_, pinned_;
@@ -470,6 +482,7 @@ class CollectionState {
   WalBatch record_;
   std::uint64_t oldest_log_;
   Background compactor_;
+  BackgroundRequests<IndexOptions> builder_;
   std::int64_t process_ = process_id();
 };
 
