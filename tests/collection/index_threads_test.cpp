@@ -38,7 +38,7 @@ BOOST_AUTO_TEST_CASE(searches_go_on_while_graphs_are_built_and_replaced) {
   const auto search = [&](std::size_t q) {
     for (; !done || answers < 100; ++q, ++answers) {
       const auto found = c.search({.field = "v", .query = data.query(q), .k = 7, .fields = FieldNames::none()});
-      bool good = found.size() == 7;
+      bool good = found.size() == 7 && c.schema().vectors()[0].dimension() == dimension;
       for (std::size_t i = 0; good && i < found.size(); ++i) {
         float distance = 0;
         for (std::size_t d = 0; d < dimension; ++d) {
@@ -58,6 +58,8 @@ BOOST_AUTO_TEST_CASE(searches_go_on_while_graphs_are_built_and_replaced) {
     for (std::size_t i = part; i < part * step; i += 13) c.erase(std::to_string(i), {Durability::none});
     if (part % 2 == 0) c.flush();
     c.optimize({.threads = 2});
+    const IndexSpec specs[] = {{.quantizer = Sq8{}}, {.index = Flat{}}, {.index = Hnsw{.m = 5, .ef_construction = 30, .ef = 20}, .quantizer = Sq8{}}};
+    c.create_index("v", specs[part % 3], {.threads = 2, .background = part == 2});
   }
   done = true;
   first.join();

@@ -16,9 +16,9 @@
 namespace quiver::test {
 
 /// b: a batch, buffered. s: a batch, synced. S: the same with a long text. n: a batch that nothing saves. u: an upsert, synced, of keys that are there and that
-/// are not. d: documents are erased, synced. p: some fields of one are updated, buffered. f: flush. o: optimize. v: back to the oldest version that is
-/// retained. x: close and open again. k: the process is killed and a new one opens. r: a reader opens beside the writer.
-inline constexpr std::string_view crash_letters = "bsSnudpfovxkr";
+/// are not. d: documents are erased, synced. p: some fields of one are updated, buffered. f: flush. o: optimize. i: another index. v: back to the oldest
+/// version that is retained. x: close and open again. k: the process is killed and a new one opens. r: a reader opens beside the writer.
+inline constexpr std::string_view crash_letters = "bsSnudpfoivxkr";
 inline constexpr std::array<std::string_view, crash_letters.size()> crash_letter_names{"buffered batch",
                                                                                        "synced batch",
                                                                                        "synced batch with a long text",
@@ -28,6 +28,7 @@ inline constexpr std::array<std::string_view, crash_letters.size()> crash_letter
                                                                                        "update",
                                                                                        "flush",
                                                                                        "optimize",
+                                                                                       "another index",
                                                                                        "rollback",
                                                                                        "close and reopen",
                                                                                        "kill and reopen",
@@ -148,6 +149,10 @@ class ScriptRun : public History {
         collection_->optimize();
         flushed();
         break;
+      case 'i':
+        another_index();
+        flushed();
+        break;
       case 'v': {
         const auto all = collection_->versions();
         const auto known = std::find_if(all.begin(), all.end(), [this](const auto& version) { return versions_.contains(version.number); });
@@ -170,6 +175,11 @@ class ScriptRun : public History {
       default:
         throw std::invalid_argument(std::string("'") + letter + "' is no letter of a script; there are " + std::string(crash_letters));
     }
+  }
+  /// Codes beside the graph, then neither, then a graph again.
+  void another_index() {
+    const IndexSpec specs[] = {{.quantizer = Sq8{}}, {.index = Flat{}}, {.index = crash_schema().vectors().front().index()}};
+    collection_->create_index("v", specs[index_changes_++ % 3]);
   }
   /// A batch that leads to `after`.
   template <class Call>
@@ -222,6 +232,7 @@ class ScriptRun : public History {
   std::string script_;
   RowSource rows_;
   Window window_;
+  std::size_t index_changes_ = 0;
   long survives_kill_ = -1;                  // the last batch that the system has
   std::map<std::uint64_t, State> versions_;  // that were seen to be there
   std::unique_ptr<RecordedCollection> collection_;

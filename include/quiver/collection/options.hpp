@@ -2,6 +2,9 @@
 #pragma once
 
 #include <quiver/core/error.hpp>
+#include <quiver/core/types.hpp>
+#include <quiver/schema/index_type.hpp>
+#include <quiver/schema/quantizer_type.hpp>
 #include <quiver/storage/policy.hpp>
 
 #include <chrono>
