@@ -1,0 +1,110 @@
+// quiver under comparison, through nothing but its public interface.
+//   quiver_runner [mmap|memory] [f32|sq8]
+#include "protocol.hpp"
+
+#include <quiver/quiver.hpp>
+
+#include <algorithm>
+
+/// Stands in for quiver's own Sq8 until there is one: Quantizer below is quiver::Sq8 where that is declared, else this.
+struct Sq8 {};
+
+namespace quiver::compared {
+using Quantizer = Sq8;
+}
+
+namespace {
+
+using namespace compare;
+
+/// Field is VectorField, and Search SearchRequest: templates, so that a quiver without quantizers compiles.
+template <class Field>
+concept Quantizable = requires(Field field) { field.quantizer(quiver::compared::Quantizer{}); };
+
+template <class Field>
+[[nodiscard]] Field quantized(Field field) {
+  if constexpr (Quantizable<Field>)
+    field.quantizer(quiver::compared::Quantizer{});
+  else
+    throw std::runtime_error("this quiver has no quantizer");
+  return field;
+}
+
+template <class Search>
+void set_refine([[maybe_unused]] Search& search, [[maybe_unused]] std::size_t refine) {
+  if constexpr (requires { search.refine = refine; }) search.refine = refine;
+}
+
+template <quiver::StoragePolicy P>
+class Quiver {
+ public:
+  explicit Quiver(bool sq8) : sq8_(sq8) {
+    if (sq8_ && !Quantizable<quiver::VectorField>) throw std::runtime_error("this quiver has no quantizer");
+  }
+
+  [[nodiscard]] static std::string version() { return QUIVER_COMPARE_VERSION; }
+
+  Built build(const Request& request, std::span<const float> rows) {
+    quiver::VectorField field("v", request.dim, request.metric == "cosine" ? quiver::Metric::cosine : quiver::Metric::l2);
+    field.index(quiver::Hnsw{.m = request.m, .ef_construction = request.ef_construction});
+    if (sq8_) field = quantized(field);
+    auto collection =
+        quiver::Collection<P>::create(std::filesystem::path(request.folder) / "store", quiver::Schema{field},
+                                      {.durability = quiver::Durability::buffered, .segment_rows = std::max<std::size_t>(request.rows, 1'000'000)});
+    Built built;
+    Stopwatch watch;
+    constexpr std::size_t batch_rows = 1000;
+    std::vector<quiver::Document> batch;
+    for (std::size_t first = 0; first < request.rows; first += batch_rows) {
+      batch.clear();
+      for (std::size_t row = first; row < std::min(first + batch_rows, request.rows); ++row)
+        batch.push_back(quiver::Document{std::to_string(row), {{"v", rows.subspan(row * request.dim, request.dim)}}});
+      collection.insert(batch);
+    }
+    collection.flush();
+    built.rows = watch.lap();
+    collection.optimize({.threads = 1});
+    built.index = watch.lap();
+    collection.close();
+    return built;
+  }
+
+  void open(const Request& request) {
+    collection_.emplace(quiver::Collection<P>::open(std::filesystem::path(request.folder) / "store", {.mode = quiver::OpenMode::read_only}));
+    if (const auto segments = collection_->segments().size(); segments != 1) throw std::runtime_error(std::to_string(segments) + " segments, not one");
+    if (collection_->count() != request.rows) throw std::runtime_error("the collection has lost rows");
+  }
+
+  void search(const Request& request, std::span<const float> query, std::int64_t* found) {
+    // Documents are numbered as they were inserted. Asked by the first search, which no round counts, and not while the opening is timed.
+    if (!first_) first_ = collection_->fetch("0", quiver::FieldNames::none()).value().id().value;
+    quiver::SearchRequest ask{.field = "v", .query = query, .k = request.k, .ef = request.ef, .fields = quiver::FieldNames::none()};
+    if (request.refine != 0) set_refine(ask, request.refine);
+    for (const quiver::Hit& hit : collection_->search(ask)) *found++ = static_cast<std::int64_t>(hit.id.value - *first_);
+  }
+
+ private:
+  bool sq8_;
+  std::optional<std::uint64_t> first_;
+  std::optional<quiver::Collection<P>> collection_;
+};
+
+template <quiver::StoragePolicy P>
+int run(bool sq8) {
+  Quiver<P> system(sq8);
+  return serve(system);
+}
+
+}  // namespace
+
+int main(int count, char** words) try {
+  const std::string policy = count > 1 ? words[1] : "mmap", codes = count > 2 ? words[2] : "f32";
+  if (count > 3 || (policy != "mmap" && policy != "memory") || (codes != "f32" && codes != "sq8")) {
+    std::cerr << "usage: quiver_runner [mmap|memory] [f32|sq8]\n";
+    return 2;
+  }
+  return policy == "mmap" ? run<quiver::MMapPolicy>(codes == "sq8") : run<quiver::MemoryPolicy>(codes == "sq8");
+} catch (const std::exception& error) {
+  std::cout << compare::Answer{}.add("error", error.what()).str() << std::endl;
+  return 1;
+}
