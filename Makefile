@@ -1,5 +1,5 @@
 # The commands of this repository. `make` alone lists them.
-.PHONY: help demo test bench fuzz soak mutants powercut coverage format
+.PHONY: help demo test bench compare fuzz soak mutants powercut coverage format
 .DEFAULT_GOAL := help
 
 INSTALL := sh cmake/install_dependencies.sh
@@ -33,6 +33,13 @@ bench:  ## run the benchmarks: target, reached, ratio, OK or MISS
 	@cmake --preset bench --log-level=WARNING
 	@cmake --build --preset bench -j $(JOBS)
 	@cmake --build --preset bench --target run_bench
+
+compare:  ## quiver beside hnswlib, faiss, usearch, zvec and SVS: a report in bench/results (COMPARE="--sets sift250k ..."; SHORT=1: seconds, no data needed)
+	@$(INSTALL) build bench compare
+	@bench/compare/install.sh build/compare $(if $(SHORT),--short)
+	@cmake --preset bench --log-level=WARNING
+	@cmake --build --preset bench -j $(JOBS) --target compare_runners
+	@build/compare/venv/bin/python bench/compare/compare.py $(if $(SHORT),--short) $(COMPARE)
 
 fuzz:  ## run every fuzz target for FUZZ_SECONDS (30)
 	@$(INSTALL) build fuzz

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what quiver's build needs and this machine lacks, as Debian or Ubuntu packages, and says so.
-# usage: cmake/install_dependencies.sh <group>...      groups: build bench soak clang fuzz format check
+# usage: cmake/install_dependencies.sh <group>...      groups: build bench compare soak clang fuzz format check
 # Where nothing is missing it does nothing, needs no network and no rights.
 set -eu
 
@@ -56,6 +56,12 @@ for group in "${@:-build}"; do
       need_header faiss/IndexFlat.h libfaiss-dev
       [ -n "$(find /usr/lib /usr/local/lib -name 'libopenblas.so' 2>/dev/null | head -n 1)" ] || need libopenblas-pthread-dev
       ;;
+    compare)
+      need_command python3 python3
+      python3 -c 'import venv, ensurepip' 2>/dev/null || need python3-venv
+      # One of those that quiver is compared with comes as source.
+      [ -f "$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)/Python.h" ] || need python3-dev
+      ;;
     soak)
       need_header CLI/CLI.hpp libcli11-dev
       # For the power cuts; their folder is on the path of root alone.
@@ -81,7 +87,7 @@ for group in "${@:-build}"; do
       need_command python3 python3
       python3 -c 'import venv, ensurepip' 2>/dev/null || need python3-venv
       ;;
-    *) stop "no group of packages is called '$group': build bench soak clang fuzz format check" ;;
+    *) stop "no group of packages is called '$group': build bench compare soak clang fuzz format check" ;;
   esac
 done
 
