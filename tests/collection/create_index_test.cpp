@@ -71,6 +71,8 @@ BOOST_AUTO_TEST_CASE(a_field_gets_one_index_after_another) {
       for (const auto& block : segment.blocks) links += with(block.graph), codes += with(block.codes);
     BOOST_TEST(links == with_links);
     BOOST_TEST(codes == with_codes);
+    for (const auto& part : version_now->parts)
+      if (const auto* links_of = part->graph(0)) BOOST_TEST(links_of->parameters().m == std::get<Hnsw>(expected.vectors()[0].index()).m);
   };
   BOOST_TEST(first.vectors()[0].index().index() == 0u);
   check({.index = graph}, schema(Metric::l2, graph), 2, 0);
