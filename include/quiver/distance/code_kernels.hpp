@@ -68,10 +68,13 @@ struct CodeProduct {
       even = add(even, codes + i, weights + i);
       odd = add(odd, codes + i + 32, weights + i + 32);
     }
-    return _mm512_reduce_add_epi32(_mm512_add_epi32(even, odd));
+    const __m512i both = _mm512_add_epi32(even, odd);
+    // With masks, since g++ 12 takes the plain extraction and _mm512_reduce_add_epi32 for reads of what was never set (-Wmaybe-uninitialized).
+    return sum_256(_mm256_add_epi32(_mm512_maskz_extracti64x4_epi64(0xF, both, 0), _mm512_maskz_extracti64x4_epi64(0xF, both, 1)));
   }
 #endif
 #if defined(__AVX2__)
+  static std::int32_t sum_256(__m256i eight) noexcept { return sum_128(_mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1))); }
   static std::int32_t dot_256(const std::int8_t* codes, const std::int16_t* weights, std::size_t padded) noexcept {
     const auto add = [](__m256i sum, const std::int8_t* c, const std::int16_t* w) __attribute__((always_inline)) {
       const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(c)));
@@ -82,8 +85,7 @@ struct CodeProduct {
       even = add(even, codes + i, weights + i);
       odd = add(odd, codes + i + 16, weights + i + 16);
     }
-    const __m256i both = _mm256_add_epi32(even, odd);
-    return sum_128(_mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1)));
+    return sum_256(_mm256_add_epi32(even, odd));
   }
 #endif
 #if defined(__SSE2__)
