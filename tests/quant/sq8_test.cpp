@@ -300,6 +300,20 @@ BOOST_AUTO_TEST_CASE(estimates_are_as_near_to_the_distance_of_the_decoded_row_as
   check_estimates(widest, gaussian(max_code_dimension, 17), "the widest vector");
 }
 
+BOOST_AUTO_TEST_CASE(small_numbers_are_told_apart_as_well_as_others) {
+  for (const auto metric : {Metric::l2, Metric::inner_product})
+    for (const float scale : {1e-12f, 1e-15f, 1e-16f, 1e-17f, 1e-18f, 1e-19f, 1e-22f, 1e-30f, 1e-38f, 1e-42f})
+      for (const std::size_t dimension : {1u, 5u, 64u}) {
+        auto values = gaussian(40 * dimension, 18, scale);
+        for (std::size_t r = 0; r < 40; ++r) values[r * dimension] = scale;  // no step, so its weight is zero
+        const Coded all(metric, std::move(values), dimension);
+        BOOST_REQUIRE(all.quantizer.fits());
+        check_estimates(all, all.row(7), std::to_string(std::log10(scale)));
+        check_estimates(all, gaussian(dimension, 19, scale), std::to_string(std::log10(scale)));
+        check_estimates(all, gaussian(dimension, 20), std::to_string(std::log10(scale)));
+      }
+}
+
 BOOST_AUTO_TEST_CASE(where_rows_and_query_fit_every_estimate_is_a_number) {
   std::size_t fitting = 0, too_large = 0;
   for (const auto metric : all_metrics)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <quiver/distance/code_kernels.hpp>
+#include <quiver/distance/oracle.hpp>
 #include <quiver/quant/quantizer.hpp>
 
 #include <algorithm>
@@ -137,25 +138,24 @@ class Sq8Quantizer {
     out.lines_ = lines_to_fetch(out.stride_ + 60);  // a row may begin anywhere in a line
     out.with_term_ = metric_ == Metric::l2;
     const auto size = dimension();
-    std::vector<float> products(size);
-    double base = 0;
-    float most = 0;
+    std::vector<double> products(size);  // float would lose those of small numbers, and what scales them would be infinite
+    double base = 0, most = 0;
     for (std::size_t i = 0; i < size; ++i) {
-      const float q = query.values[i] * query.factor, offset = parameters_.offset[i];
-      const float one = out.with_term_ ? q - offset : q, other = out.with_term_ ? one : offset;
-      base += static_cast<double>(one) * static_cast<double>(other);
-      products[i] = one * parameters_.step[i];
+      const auto q = static_cast<double>(query.values[i] * query.factor), offset = static_cast<double>(parameters_.offset[i]);
+      const double one = out.with_term_ ? q - offset : q, other = out.with_term_ ? one : offset;
+      base += one * other;
+      products[i] = one * static_cast<double>(parameters_.step[i]);
       most = std::max(most, std::abs(products[i]));
     }
-    const auto limit = static_cast<float>(largest_weight(size));
-    const float scale = most > 0 && most <= Sq8Query::largest ? limit / most : 0;
+    const auto limit = static_cast<double>(largest_weight(size));
+    const double scale = most > 0 ? limit / most : 0;
     out.weights_.resize((size + code_block - 1) / code_block * code_block);
     for (std::size_t i = 0; i < size; ++i) {
-      const float weight = std::clamp(products[i] * scale, -limit, limit);
-      out.weights_[i] = static_cast<std::int16_t>(weight + (weight < 0 ? -0.5f : 0.5f));
+      const double weight = products[i] * scale;
+      out.weights_[i] = static_cast<std::int16_t>(weight + (weight < 0 ? -0.5 : 0.5));
     }
-    out.base_ = static_cast<float>(out.with_term_ ? base : 1 - base);
-    out.factor_ = (most <= Sq8Query::largest ? most / limit : most) * (out.with_term_ ? 2.0f : 1.0f);
+    out.base_ = to_distance(out.with_term_ ? base : 1 - base);
+    out.factor_ = to_distance(most / limit * (out.with_term_ ? 2 : 1));
     return out;
   }
 
