@@ -225,6 +225,28 @@ BOOST_AUTO_TEST_CASE(whole_numbers_within_255_of_each_other_come_back_as_they_we
   BOOST_TEST(narrow.quantizer.parameters().step[0] < 0.1f);
 }
 
+// A dimension with steps far wider than its numbers would take the weights' bits from all the others.
+BOOST_AUTO_TEST_CASE(steps_are_hardly_wider_than_the_numbers_need_whole_or_not) {
+  for (const float least : {-3.0f, 0.0f, 1.0f, 500.0f})
+    for (int range = 0; range <= 255; ++range)
+      for (const float odd : {0.0f, 0.5f}) {
+        const auto greatest = least + static_cast<float>(range);
+        const Coded all(Metric::l2, {least, greatest, odd == 0 ? least : (least + greatest) / 2}, 1);
+        const auto step = wide(all.quantizer.parameters().step[0]), offset = wide(all.quantizer.parameters().offset[0]);
+        BOOST_TEST((step <= range / 127.5 && offset >= wide(least) && offset <= wide(greatest) + step), "from " << least << " over " << range);
+        BOOST_TEST((all.decoded(0)[0] == least || odd != 0), "from " << least << " over " << range);
+        BOOST_TEST((all.decoded(1)[0] == greatest || odd != 0), "from " << least << " over " << range);
+      }
+  // Numbers below one beside a flag, and beside dimensions that are always zero or seven.
+  auto values = gaussian(200 * 8, 26, 0.1f);
+  for (std::size_t r = 0; r < 200; ++r) values[r * 8] = 0, values[r * 8 + 3] = 7, values[r * 8 + 5] = r % 2 == 0 ? 0 : 1;
+  const Coded all(Metric::l2, values, 8);
+  for (std::size_t q = 0; q < 10; ++q) {
+    const auto query = all.prepare(all.row(q));
+    for (std::uint32_t r = 0; r < 200; ++r) BOOST_TEST(std::abs(wide(query.at(r)) - oracle_l2(all.row(q), all.row(r))) <= 5e-3, "row " << q << " to row " << r);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(one_vector_and_a_dimension_that_never_changes_come_back_as_they_were) {
   for (const auto metric : all_metrics) {
     const Coded one(metric, {0.3f, -7.25f, 1e-3f, 12, 0}, 5);
@@ -260,13 +282,16 @@ BOOST_AUTO_TEST_CASE(codes_are_padded_with_zeros_and_carry_their_squares_under_l
 }
 
 BOOST_AUTO_TEST_CASE(numbers_beyond_those_that_were_seen_get_the_nearest_code) {
-  const Coded all(Metric::l2, {-1, 0, 5, 254, 1, 30}, 3);
+  const Coded all(Metric::l2, {-1, 0, 5, 254, 1, 30}, 3);  // in steps of 1, 1 / 128 and 1 / 8
   const auto code_of = [&](std::vector<float> vector) {
     Bytes code(all.quantizer.code_bytes());
     all.quantizer.encode({vector}, code.data());
     return std::vector<int>{static_cast<std::int8_t>(code[0]), static_cast<std::int8_t>(code[1]), static_cast<std::int8_t>(code[2])};
   };
   BOOST_TEST((code_of({-1, 0, 5}) == std::vector{-128, -128, -128}));
+  BOOST_TEST((code_of({254, 1, 30}) == std::vector{127, 0, 72}));
+  BOOST_TEST((code_of({12.4f, 0.503f, 5.05f}) == std::vector{-115, -64, -128}));  // the nearest, up or down
+  BOOST_TEST((code_of({12.6f, 0.505f, 5.07f}) == std::vector{-114, -63, -127}));
   constexpr float far = std::numeric_limits<float>::max();
   for (const float x : {-2.0f, -1e9f, -far}) BOOST_TEST((code_of({x, x, x}) == std::vector{-128, -128, -128}), x);
   for (const float x : {300.0f, 1e9f, far}) BOOST_TEST((code_of({x, x, x}) == std::vector{127, 127, 127}), x);

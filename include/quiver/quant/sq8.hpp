@@ -77,8 +77,7 @@ class Sq8Quantizer {
       Sq8Parameters parameters;
       for (std::size_t i = 0; i < least_.size(); ++i) {
         const double range = static_cast<double>(greatest_[i]) - static_cast<double>(least_[i]);
-        const bool exact = whole_[i] != 0 && range <= 255;
-        const double step = exact ? 1 : range / 255;
+        const double step = whole_[i] != 0 && range > 0 && range <= 255 ? std::exp2(-std::floor(std::log2(255 / range))) : range / 255;
         parameters.step.push_back(static_cast<float>(step));
         parameters.offset.push_back(static_cast<float>(static_cast<double>(least_[i]) + 128 * step));
       }
