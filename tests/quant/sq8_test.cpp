@@ -303,6 +303,21 @@ BOOST_AUTO_TEST_CASE(numbers_beyond_those_that_were_seen_get_the_nearest_code) {
   }
 }
 
+// A damaged file of vectors may hold them.
+BOOST_AUTO_TEST_CASE(what_is_no_number_gets_a_code_all_the_same) {
+  const Coded all(Metric::l2, {0.5f, 1.5f, 0.25f}, 1);
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN(), infinite = std::numeric_limits<float>::infinity();
+  for (const auto& [x, wanted] : {std::pair{nan, 127}, {-nan, 127}, {infinite, 127}, {-infinite, -128}}) {
+    Bytes code(all.quantizer.code_bytes());
+    all.quantizer.encode({std::span(&x, 1)}, code.data());
+    BOOST_TEST(int{static_cast<std::int8_t>(code[0])} == wanted, x);
+    BOOST_TEST(is_number(load<float>(&code[4])));
+  }
+  BOOST_TEST(!Coded(Metric::l2, {nan, nan}, 1).quantizer.fits());
+  BOOST_TEST(!Coded(Metric::l2, {1, infinite}, 1).quantizer.fits());
+  BOOST_TEST(!Coded(Metric::l2, {1, -infinite}, 1).quantizer.fits());
+}
+
 BOOST_AUTO_TEST_CASE(estimates_are_as_near_to_the_distance_of_the_decoded_row_as_promised) {
   for (const auto metric : all_metrics)
     for (const std::size_t dimension : {1u, 2u, 7u, 16u, 64u, 100u, 513u, 1536u}) {

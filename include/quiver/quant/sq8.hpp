@@ -21,6 +21,10 @@ struct Sq8Parameters {
 
 /// A query against codes: under L2 |q - o|^2 + |s c|^2 - 2 (q - o) s c, under the others 1 - q o - q s c, where the products with c are sums of whole numbers:
 /// the weights are rounded to 16 bits at most. Refers to the rows. Any number of threads.
+///
+/// How far an estimate may be from the distance of what the codes stand for: with w the greatest |(q - o) s| under L2, |q s| else, a weight is off by half of
+/// the unit u = w / largest_weight(dimension), so an estimate is by u / 2 * sum |c|, under L2 by u * sum |c|; and by what floats round, 2^-22 of the sum of the
+/// magnitudes of all that is added, and 2^-118 for what they lose below their smallest.
 class Sq8Query {
  public:
   [[nodiscard]] float at(std::uint32_t row) const noexcept {
@@ -56,7 +60,8 @@ class Sq8Query {
 };
 
 /// Eight bits a number. A row takes code_bytes(): its codes and under L2 a float behind them, the sum of (step * code)^2. Where every number that was seen in
-/// a dimension is whole and they are within 255 of each other, codes are exact; else a number that was seen is at most half a step away from its code's.
+/// a dimension is whole, they are within 255 of each other and below 2^23, codes are exact: the step is 1, 1/2, 1/4 ... 1/128. Else a number that was seen is
+/// at most half a step away from its code's, where a step is a 255th of how far they are apart, plus 2^-22 of its magnitude for what floats round.
 class Sq8Quantizer {
  public:
   /// Sees the vectors that are to be kept. One thread.
@@ -113,7 +118,7 @@ class Sq8Quantizer {
     for (std::size_t i = 0; i < dimension(); ++i) {
       const double step = static_cast<double>(parameters_.step[i]);
       const double away = static_cast<double>(vector.values[i] * vector.factor) - static_cast<double>(parameters_.offset[i]);
-      const double nearest = step > 0 ? std::clamp(std::nearbyint(away / step), -128.0, 127.0) : 0;
+      const double nearest = step > 0 ? std::max(std::min(127.0, std::nearbyint(away / step)), -128.0) : 0;  // in an order that lets no NaN through
       code[i] = static_cast<std::byte>(static_cast<std::int8_t>(nearest));
       sum += step * nearest * step * nearest;
     }
