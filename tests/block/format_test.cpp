@@ -35,7 +35,7 @@ std::optional<std::uint64_t> refused_at(ByteSpan bytes) {
 BOOST_AUTO_TEST_SUITE(block_format)
 
 BOOST_AUTO_TEST_CASE(each_kind_of_block_file_keeps_its_number_and_its_name) {
-  const std::vector<std::string_view> names{"unknown", "scalar", "unknown", "vector_index", "unknown", "id_run", "deletes", "vector_graph", "unknown"};
+  const std::vector<std::string_view> names{"unknown", "scalar", "unknown", "vector_index", "vector_quant", "id_run", "deletes", "vector_graph", "unknown"};
   for (std::size_t number = 0; number < names.size(); ++number) BOOST_TEST(to_string(static_cast<BlockKind>(number)) == names[number], number);
 }
 
