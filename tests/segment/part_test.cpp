@@ -43,6 +43,7 @@ struct Written {
       store.publish(std::move(block));
     }
     files.graphs.resize(files.vectors.size());
+    files.codes.resize(files.vectors.size());
     files.rows = rows;
     files.first = DocId{100};
     files.last = DocId{100 + rows - 1};
@@ -101,6 +102,31 @@ BOOST_AUTO_TEST_CASE(a_block_of_other_rows_or_ids_than_the_manifest_names_is_cor
   refused([](PartFiles& files) { ++files.first.value; });
   refused([](PartFiles& files) { ++files.last.value; });
   refused([](PartFiles& files) { files.scalar.name = "seg-000001/blk-000009.scalar"; });
+}
+
+BOOST_AUTO_TEST_CASE(codes_stand_beside_the_vectors_that_have_them_and_are_of_the_same_rows) {
+  for (const std::size_t rows : {5u, 4u}) {
+    Written written(numbers_and_vectors(), 5);
+    const std::vector<float> values{1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5};
+    auto& ref = written.files.codes[1];
+    ref.name = "seg-000001/blk-000003.vector_quant";
+    auto draft = written.store.create(ref.name);
+    ref.identity = write_sq8_block(draft, Metric::l2, {values.data(), nullptr, rows, 3}, [](std::uint64_t) {});
+    written.store.publish(std::move(draft));
+    if (rows == 5) {
+      const auto part = written.part();
+      BOOST_TEST((part->codes(0) == nullptr && part->codes(1) != nullptr));
+      BOOST_TEST((part->graph(0) == nullptr && part->graph(1) == nullptr));
+      const auto query = part->codes(1)->prepare(FlatQuery(Metric::l2, std::span(values).first(3)));
+      BOOST_REQUIRE(query.has_value());
+      BOOST_TEST(query->at(4) == 48.0f, boost::test_tools::tolerance(1e-3f));
+    } else {
+      const auto error = error_of([&] { static_cast<void>(written.part()); });
+      BOOST_REQUIRE(error.has_value());
+      BOOST_TEST(error->code() == Errc::corruption);
+      BOOST_TEST(error->path() == ref.name);
+    }
+  }
 }
 
 BOOST_AUTO_TEST_CASE(live_rows_come_in_windows_of_at_most_the_size_asked_for) {
