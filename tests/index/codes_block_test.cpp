@@ -254,6 +254,7 @@ BOOST_AUTO_TEST_CASE(an_offset_or_a_step_that_is_no_number_or_too_large_is_corru
 
 BOOST_AUTO_TEST_CASE(a_block_without_codes_says_nothing_of_their_size) {
   BOOST_TEST((forged([](Forged& f) { f.kind = 0, f.stride = 0; }) == Errc::none));
+  BOOST_TEST((forged([](Forged& f) { f.kind = 0; }) == Errc::corruption));
   BOOST_TEST((forged([](Forged& f) { f.kind = 0, f.stride = 0, f.rows = 3; }) == Errc::corruption));
   BOOST_TEST((forged([](Forged& f) { f.kind = 0, f.stride = 0, f.metric = 2; }) == Errc::corruption));
 }

@@ -84,7 +84,10 @@ class CodesBlock {
         load<std::uint64_t>(tail.data() + 8) != rows || load<std::uint32_t>(tail.data() + 16) != dimension)
       broken("codes of kind " + std::to_string(kind) + " that are not those of " + std::to_string(rows) + " rows of " + std::to_string(dimension) +
              " dimensions under their metric");
-    if (kind == static_cast<std::uint32_t>(CodesKind::none)) return;
+    if (kind == static_cast<std::uint32_t>(CodesKind::none)) {
+      if (stride != 0) broken("no codes, and " + std::to_string(stride) + " bytes for each row's");
+      return;
+    }
     Sq8Parameters parameters{floats(scope, offsets_section, dimension), floats(scope, steps_section, dimension)};
     for (std::size_t i = 0; i < dimension; ++i)
       if (!is_number(parameters.offset[i]) || !(parameters.step[i] >= 0) || !is_number(parameters.step[i]))
