@@ -29,7 +29,8 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
     const auto sample = seed / 2 % 2 == 0 ? test::raw_manifest(small ? test::small_version() : test::large_version(), 1)
                                           : encode_version(small               ? test::small_logged_version()
                                                            : seed / 4 % 2 == 0 ? test::large_logged_version()
-                                                                               : test::indexed_version());
+                                                           : seed / 8 % 2 == 0 ? test::indexed_version()
+                                                                               : test::quantized_version());
     if (sample.size() > max_size) return LLVMFuzzerMutate(data, size, max_size);
     std::memcpy(data, sample.data(), sample.size());
     size = sample.size();
@@ -45,7 +46,7 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
   auto* bytes = reinterpret_cast<std::byte*>(data);
   store(bytes, manifest_magic);
   // An input of an older format stays one.
-  if (load<std::uint32_t>(bytes + 8) - 1 > 1) store(bytes + 8, manifest_format_version);
+  if (load<std::uint32_t>(bytes + 8) - 1 > 2) store(bytes + 8, manifest_format_version);
   store<std::uint32_t>(bytes + 20, 0);
   store<std::uint64_t>(bytes + 24, size - manifest_frame_size);
   store(bytes + 32, manifest_checksum({bytes, size}));
@@ -58,8 +59,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     const auto version = decode_version(bytes, path);
     fuzz::accepted();
-    // What was read is sound, and is written as it was read: all but the checksum, which this build may not have looked at. encode_version writes format 2 or
-    // 3; what came in format 1 comes back from those bytes as the same version.
+    // What was read is sound, and is written as it was read: all but the checksum, which this build may not have looked at. encode_version writes formats 2
+    // to 4; what came in format 1 comes back from those bytes as the same version.
     if (!find_fault(version).empty()) broken("a version was read that is not sound");
     const auto format = load<std::uint32_t>(&bytes[8]);
     auto again = encode_version(version);

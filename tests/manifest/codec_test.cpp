@@ -58,8 +58,8 @@ BOOST_AUTO_TEST_SUITE(codec)
 BOOST_AUTO_TEST_CASE(a_version_comes_back_as_it_was) {
   Version empty;
   empty.store_id = {1, 0};
-  for (const auto& version :
-       {empty, test::small_version(), test::large_version(), test::small_logged_version(), test::large_logged_version(), test::indexed_version()}) {
+  for (const auto& version : {empty, test::small_version(), test::large_version(), test::small_logged_version(), test::large_logged_version(),
+                              test::indexed_version(), test::quantized_version()}) {
     const auto bytes = encode_version(version);
     BOOST_TEST((raw_manifest(version) == bytes));
     const auto back = decode_version(bytes, {});
@@ -68,7 +68,7 @@ BOOST_AUTO_TEST_CASE(a_version_comes_back_as_it_was) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(each_field_of_formats_2_and_3_comes_back_by_itself) {
+BOOST_AUTO_TEST_CASE(each_field_of_formats_2_to_4_comes_back_by_itself) {
   const auto comes_back = [](const std::string& what, const std::function<void(Version&)>& change) {
     auto base = test::small_version();
     base.number = 5;
@@ -112,6 +112,31 @@ BOOST_AUTO_TEST_CASE(each_field_of_formats_2_and_3_comes_back_by_itself) {
     v.segments[0].blocks[1].graph = test::file_ref("seg-000000/blk-000002.vector_graph", 99, 4096);
     v.next_block = 3;
   });
+  comes_back("codes", [](Version& v) {
+    v.segments[0].blocks[1].codes = test::file_ref("seg-000000/blk-000002.vector_quant", 99, 4096);
+    v.next_block = 3;
+  });
+  comes_back("a quantizer",
+             [](Version& v) { v.schema = Schema(v.schema.fields(), {VectorField("v", 4).metric(Metric::cosine).index(Hnsw{}).quantizer(Sq8{})}); });
+}
+
+BOOST_AUTO_TEST_CASE(a_version_is_written_in_the_oldest_format_that_has_room_for_it) {
+  const auto format = [](const Version& version) { return load<std::uint32_t>(&encode_version(version)[8]); };
+  BOOST_TEST(format(test::large_logged_version()) == 2u);
+  BOOST_TEST(format(test::indexed_version()) == 3u);
+  auto version = test::quantized_version();
+  BOOST_TEST(format(version) == 4u);
+  const auto schema = version.schema;
+  version.schema = test::indexed_version().schema;
+  BOOST_TEST(format(version) == 4u);  // codes, and no quantizer any more
+  for (auto& segment : version.segments)
+    for (auto& block : segment.blocks) block.codes = {};
+  BOOST_TEST(format(version) == 3u);
+  version.schema = schema;
+  BOOST_TEST(format(version) == 4u);  // a quantizer, and no codes yet
+  for (auto& segment : version.segments)
+    for (auto& block : segment.blocks) block.graph = {};
+  BOOST_TEST(format(version) == 4u);
 }
 
 BOOST_AUTO_TEST_CASE(every_truncation_is_corruption_with_path_and_offset) {
@@ -321,74 +346,6 @@ BOOST_AUTO_TEST_CASE(deletes_that_cannot_be_are_refused) {
   });
 }
 
-BOOST_AUTO_TEST_CASE(the_list_of_versions_that_continue_is_read_in_one_order_only) {
-  auto version = test::small_logged_version();
-  version.number = 9;
-  version.parent = 8;
-  version.retained = {{2, 0, 0, false}, {4, 0, 0, false}, {6, 0, 0, false}, {8, 0, 0, false}};
-  const auto read = [&](std::vector<std::uint64_t> continuing) {
-    auto lists = test::lists_of(version);
-    lists.continuing = std::move(continuing);
-    const auto bytes = raw_manifest(version, std::move(lists));
-    const auto found = outcome(bytes, "store/MANIFEST_00000000000009");
-    BOOST_TEST((found.code == Errc::none || (found.code == Errc::corruption && found.has_path && found.has_offset)));
-    if (found.code == Errc::none) BOOST_TEST((encode_version(decode_version(bytes, {})) == bytes));
-    return found.code == Errc::none;
-  };
-  BOOST_TEST(read({}));
-  BOOST_TEST(read({2}));
-  BOOST_TEST(read({8}));
-  BOOST_TEST(read({4, 6}));
-  BOOST_TEST(read({2, 4, 6, 8}));
-  BOOST_TEST(!read({3}), "not retained");
-  BOOST_TEST(!read({9}), "the version itself");
-  BOOST_TEST(!read({0}), "version 0");
-  BOOST_TEST(!read({2, 3}), "one of two not retained");
-  BOOST_TEST(!read({4, 2}), "out of order");
-  BOOST_TEST(!read({2, 2}), "twice");
-  BOOST_TEST(!read({8, 8}), "the last one twice");
-  BOOST_TEST(!read({2, 4, 6, 8, 8}), "more than are retained");
-}
-
-BOOST_AUTO_TEST_CASE(indexes_and_graphs_are_read_in_one_order_only) {
-  const auto version = test::indexed_version();
-  const auto sound = lists_of(version);
-  BOOST_REQUIRE(sound.indexes.size() == 2u);
-  BOOST_REQUIRE(sound.graphs.size() == 3u);
-  const auto read = [&](const std::function<void(VersionLists&)>& change) {
-    auto lists = sound;
-    change(lists);
-    const auto bytes = raw_manifest(version, lists, 3);
-    const auto found = outcome(bytes, "store/MANIFEST_00000000000044");
-    BOOST_TEST((found.code == Errc::none || (found.code == Errc::corruption && found.has_path && found.has_offset)));
-    if (found.code == Errc::none) BOOST_TEST((encode_version(decode_version(bytes, {})) == bytes));
-    return found.code == Errc::none;
-  };
-  BOOST_TEST(read([](auto&) {}));
-  BOOST_TEST(read([](auto& l) { l.indexes.clear(); }));
-  BOOST_TEST(read([](auto& l) { l.graphs.clear(); }));
-  BOOST_TEST(read([](auto& l) { l.graphs.erase(l.graphs.begin() + 1); }));
-  BOOST_TEST(!read([](auto& l) { l.graphs.clear(), l.indexes.clear(); }), "format 2 would do");
-  BOOST_TEST(!read([](auto& l) { std::swap(l.indexes[0], l.indexes[1]); }));
-  BOOST_TEST(!read([](auto& l) { l.indexes[1] = l.indexes[0]; }));
-  BOOST_TEST(!read([](auto& l) { l.indexes[1].field = 2; }));
-  BOOST_TEST(!read([](auto& l) { l.indexes[0].type = 2; }));
-  BOOST_TEST(!read([](auto& l) { l.indexes[0].m = 1; }));
-  BOOST_TEST(!read([](auto& l) { l.indexes[0].ef = 0; }));
-  BOOST_TEST(!read([](auto& l) { std::swap(l.graphs[0], l.graphs[1]); }));
-  BOOST_TEST(!read([](auto& l) { std::swap(l.graphs[1], l.graphs[2]); }));
-  BOOST_TEST(!read([](auto& l) { l.graphs[1] = l.graphs[0]; }));
-  BOOST_TEST(!read([](auto& l) { l.graphs[2].segment = 2; }));
-  BOOST_TEST(!read([](auto& l) { l.graphs[2].block = 3; }));
-  BOOST_TEST(!read([](auto& l) { l.graphs[0].block = 0; }), "of a scalar block");
-  BOOST_TEST(!read([](auto& l) { l.graphs[0].file = {}; }));
-  BOOST_TEST(!read([](auto& l) { l.graphs[0].file.name = "seg-000008/blk-000009.vector_graph"; }), "of another segment");
-  BOOST_TEST(!read([](auto& l) { l.graphs[0].file.name = "seg-000003/blk-000009.vector_index"; }), "of another type");
-  BOOST_TEST(!read([](auto& l) { l.graphs[0].file.name = "seg-000003/blk-000099.vector_graph"; }), "not below the next number");
-  BOOST_TEST(!read([](auto& l) { l.graphs[0].file.identity.id = {}; }));
-  BOOST_TEST(!read([](auto& l) { l.graphs[0].file.identity = l.graphs[1].file.identity; }), "an id twice");
-}
-
 BOOST_AUTO_TEST_CASE(a_payload_of_one_format_under_the_number_of_the_other_is_corruption) {
   for (const auto& version : {test::small_logged_version(), test::large_logged_version()})
     for (const std::uint32_t format : {1u, 2u}) {
@@ -396,11 +353,13 @@ BOOST_AUTO_TEST_CASE(a_payload_of_one_format_under_the_number_of_the_other_is_co
       store<std::uint32_t>(&bytes[8], 3 - format);
       BOOST_TEST((outcome(reframed(std::move(bytes)), {}).code == Errc::corruption));
     }
-  for (const std::uint32_t format : {1u, 2u}) {
-    auto bytes = raw_manifest(test::indexed_version());
-    store<std::uint32_t>(&bytes[8], format);
-    BOOST_TEST((outcome(reframed(std::move(bytes)), {}).code == Errc::corruption));
-  }
+  for (const auto& version : {test::indexed_version(), test::quantized_version()})
+    for (const std::uint32_t format : {1u, 2u, 3u, 4u}) {
+      auto bytes = raw_manifest(version);
+      if (format == load<std::uint32_t>(&bytes[8])) continue;
+      store<std::uint32_t>(&bytes[8], format);
+      BOOST_TEST((outcome(reframed(std::move(bytes)), {}).code == Errc::corruption));
+    }
 }
 
 BOOST_AUTO_TEST_CASE(a_schema_that_cannot_be_is_refused) {
@@ -408,7 +367,7 @@ BOOST_AUTO_TEST_CASE(a_schema_that_cannot_be_is_refused) {
     Version v;
     v.number = 3;
     v.store_id = {1, 1};
-    return raw_manifest(v, {std::move(fields), std::move(vectors), {}, {}, {}});
+    return raw_manifest(v, {std::move(fields), std::move(vectors), {}, {}, {}, {}, {}});
   };
   BOOST_TEST((outcome(with({{"a", FieldType::bytes, false, false}}, {{"v", 65536, Metric::cosine}})).code == Errc::none));
   expect(with({{"a", FieldType::bytes, false, false}, {"a", FieldType::bytes, false, false}}, {}), Errc::corruption, "twice");

@@ -30,12 +30,14 @@ BOOST_AUTO_TEST_CASE(the_golden_manifests_of_format_2_are_read_and_written_byte_
   }
 }
 
-BOOST_AUTO_TEST_CASE(the_golden_manifest_of_format_3_is_read_and_written_byte_for_byte) {
-  const auto version = test::indexed_version();
-  const auto bytes = golden(version);
-  BOOST_TEST(load<std::uint32_t>(&bytes[8]) == 3u);
-  BOOST_TEST((encode_version(version) == bytes));
-  BOOST_TEST((decode_version(bytes, "tests/golden/MANIFEST_00000000000044") == version));
+BOOST_AUTO_TEST_CASE(the_golden_manifests_of_formats_3_and_4_are_read_and_written_byte_for_byte) {
+  for (const auto& [version, format] : {std::pair{test::indexed_version(), 3u}, {test::quantized_version(), 4u}}) {
+    const auto name = manifest_name(version.number);
+    const auto bytes = golden(version);
+    BOOST_TEST(load<std::uint32_t>(&bytes[8]) == format, name);
+    BOOST_TEST((encode_version(version) == bytes), name);
+    BOOST_TEST((decode_version(bytes, "tests/golden/" + name) == version), name);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(the_golden_manifests_of_format_1_are_read_with_the_defaults_of_what_they_lack) {

@@ -44,13 +44,15 @@ const std::uint64_t lengths[] = {1,
 BOOST_AUTO_TEST_SUITE(hostile)
 
 BOOST_AUTO_TEST_CASE(a_huge_number_anywhere_is_cheap) {
-  const auto bytes = encode_version(test::large_logged_version());
-  for (std::size_t at = manifest_frame_size; at + 8 <= bytes.size(); ++at)
-    for (const auto length : lengths) {
-      auto changed = bytes;
-      store(&changed[at], length);
-      decode_cheaply(std::move(changed), std::to_string(length) + " at " + std::to_string(at));
-    }
+  for (const auto& version : {test::large_logged_version(), test::quantized_version()}) {
+    const auto bytes = encode_version(version);
+    for (std::size_t at = manifest_frame_size; at + 8 <= bytes.size(); ++at)
+      for (const auto length : lengths) {
+        auto changed = bytes;
+        store(&changed[at], length);
+        decode_cheaply(std::move(changed), std::to_string(length) + " at " + std::to_string(at));
+      }
+  }
 }
 
 BOOST_AUTO_TEST_CASE(lists_as_long_as_a_megabyte_lets_them_be_are_cheap) {
@@ -127,6 +129,31 @@ BOOST_AUTO_TEST_CASE(lists_behind_the_fields_of_format_1_are_held_against_the_by
 BOOST_AUTO_TEST_CASE(every_truncation_within_the_fields_of_format_2_is_corruption) {
   const auto bytes = encode_version(test::small_version());
   for (std::size_t cut = 1; cut <= log_number_back; ++cut) {
+    auto changed = bytes;
+    changed.resize(bytes.size() - cut);
+    BOOST_TEST((decode_cheaply(std::move(changed), std::to_string(cut)) == Errc::corruption), cut << " bytes cut off");
+  }
+}
+
+// The lists that end a manifest of format 4, and how far before its end each begins where all of them are empty but for one quantizer.
+BOOST_AUTO_TEST_CASE(lists_behind_the_fields_of_format_2_are_held_against_the_bytes_left) {
+  auto version = test::small_version();
+  version.schema = Schema(version.schema.fields(), {VectorField("v", 4).metric(Metric::cosine).index(Hnsw{}).quantizer(Sq8{})});
+  const auto bytes = encode_version(version);
+  constexpr std::size_t codes_back = 8, quantizers_back = codes_back + 8 + least_quantizer, graphs_back = quantizers_back + 8,
+                        indexes_back = graphs_back + 8 + least_index;
+  for (const auto back : {indexes_back, graphs_back, quantizers_back, codes_back})
+    for (const auto length : lengths) {
+      auto changed = bytes;
+      const auto was = load<std::uint64_t>(&changed[bytes.size() - back]);
+      BOOST_TEST(was <= 1u);  // this is where a list begins
+      if (was == length) continue;
+      store(&changed[bytes.size() - back], length);
+      BOOST_TEST((decode_cheaply(changed, std::to_string(length)) == Errc::corruption), length << " at " << back);
+      // More elements than the bytes have room for are refused at the count, before any is read.
+      if (length > back) BOOST_TEST((refused_back(changed) == back - 8), length << " at " << back);
+    }
+  for (std::size_t cut = 1; cut <= indexes_back; ++cut) {
     auto changed = bytes;
     changed.resize(bytes.size() - cut);
     BOOST_TEST((decode_cheaply(std::move(changed), std::to_string(cut)) == Errc::corruption), cut << " bytes cut off");

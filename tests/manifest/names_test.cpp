@@ -17,6 +17,8 @@ BOOST_AUTO_TEST_CASE(names_are_padded_and_parse_back) {
   BOOST_TEST(segment_folder(SegmentId{7}) == "seg-000007");
   BOOST_TEST(block_name({SegmentId{7}, 3, BlockType::scalar}) == "seg-000007/blk-000003.scalar");
   BOOST_TEST(block_name({SegmentId{7}, 3, BlockType::vector_index}) == "seg-000007/blk-000003.vector_index");
+  BOOST_TEST(block_name({SegmentId{7}, 3, BlockType::vector_graph}) == "seg-000007/blk-000003.vector_graph");
+  BOOST_TEST(block_name({SegmentId{7}, 3, BlockType::vector_quant}) == "seg-000007/blk-000003.vector_quant");
   for (const std::uint64_t n : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{999'999}, std::uint64_t{1'000'000}, std::uint64_t{100'000'000'000'000},
                                 std::numeric_limits<std::uint64_t>::max()}) {
     BOOST_TEST((parse_manifest_name(manifest_name(n)) == n));
@@ -24,7 +26,7 @@ BOOST_AUTO_TEST_CASE(names_are_padded_and_parse_back) {
     BOOST_TEST((parse_deletes_name(deletes_name(n)) == n));
     BOOST_TEST((parse_log_name(log_name(n)) == n));
     BOOST_TEST((parse_segment_folder(segment_folder(SegmentId{n})) == SegmentId{n}));
-    for (const auto type : {BlockType::scalar, BlockType::vector_index}) {
+    for (const auto type : {BlockType::scalar, BlockType::vector_index, BlockType::vector_graph, BlockType::vector_quant}) {
       const BlockName name{SegmentId{n}, n, type};
       BOOST_TEST((parse_block_name(block_name(name)) == name));
     }
@@ -45,10 +47,26 @@ BOOST_AUTO_TEST_CASE(what_is_not_exactly_our_pattern_is_not_ours) {
   for (const char* name : {"", "wal-", "wal-12", "wal-0000012", "wal-00001a", "wal-000012.tmp", "/wal-000012", "../wal-000012", "WAL-000012", "wal-000012.log",
                            "wal-000012 ", "deletes-000012", "wal-99999999999999999999"})
     BOOST_TEST(!parse_log_name(name), name);
-  for (const char* name : {"seg-000007", "seg-000007/", "seg-000007/blk-000003", "seg-000007/blk-000003.", "seg-000007/blk-000003.scalars",
-                           "seg-000007/blk-3.scalar", "seg-7/blk-000003.scalar", "seg-000007//blk-000003.scalar", "/seg-000007/blk-000003.scalar",
-                           "seg-000007/../seg-000008/blk-000003.scalar", "../seg-000007/blk-000003.scalar", "seg-000007/blk-000003.scalar/..",
-                           "seg-000007\\blk-000003.scalar", "seg-000007/blk-000003.vector_index.tmp", "blk-000003.scalar", "seg-000007/.scalar", "/etc/passwd"})
+  for (const char* name : {"seg-000007",
+                           "seg-000007/",
+                           "seg-000007/blk-000003",
+                           "seg-000007/blk-000003.",
+                           "seg-000007/blk-000003.scalars",
+                           "seg-000007/blk-000003.vector",
+                           "seg-000007/blk-000003.vector_quants",
+                           "seg-000007/blk-000003.vector_index_quant",
+                           "seg-000007/blk-3.scalar",
+                           "seg-7/blk-000003.scalar",
+                           "seg-000007//blk-000003.scalar",
+                           "/seg-000007/blk-000003.scalar",
+                           "seg-000007/../seg-000008/blk-000003.scalar",
+                           "../seg-000007/blk-000003.scalar",
+                           "seg-000007/blk-000003.scalar/..",
+                           "seg-000007\\blk-000003.scalar",
+                           "seg-000007/blk-000003.vector_index.tmp",
+                           "blk-000003.scalar",
+                           "seg-000007/.scalar",
+                           "/etc/passwd"})
     BOOST_TEST(!parse_block_name(name), name);
   BOOST_TEST(!parse_block_name(std::string_view("seg-000007/blk-000003\0.scalar", 29)));
 }
@@ -61,11 +79,12 @@ struct Kind {
 Kind kind_of(std::string_view name) { return {is_own_name(name), is_data_file_name(name), is_temporary_name(name)}; }
 
 BOOST_AUTO_TEST_CASE(own_names_are_told_from_foreign_ones) {
-  for (const char* name : {"seg-000007/blk-000003.scalar", "seg-000007/blk-000003.vector_index", "idmap-000009", "deletes-000031"})
+  for (const char* name : {"seg-000007/blk-000003.scalar", "seg-000007/blk-000003.vector_index", "seg-000007/blk-000003.vector_graph",
+                           "seg-000007/blk-000003.vector_quant", "idmap-000009", "deletes-000031"})
     BOOST_TEST((kind_of(name) == Kind{true, true, false}), name);
   for (const char* name : {"LOCK", "MANIFEST_00000000000042", "wal-000012"}) BOOST_TEST((kind_of(name) == Kind{true, false, false}), name);
-  for (const char* name :
-       {"seg-000007/blk-000003.scalar.tmp", "seg-000007/blk-000003.vector_index.tmp", "idmap-000009.tmp", "deletes-000031.tmp", "MANIFEST_00000000000042.tmp"})
+  for (const char* name : {"seg-000007/blk-000003.scalar.tmp", "seg-000007/blk-000003.vector_index.tmp", "seg-000007/blk-000003.vector_quant.tmp",
+                           "idmap-000009.tmp", "deletes-000031.tmp", "MANIFEST_00000000000042.tmp"})
     BOOST_TEST((kind_of(name) == Kind{true, false, true}), name);
   // A log has no draft, so what bears such a name is not ours.
   for (const char* name : {"wal-000012.tmp", "LOCK.tmp", "", ".tmp", "a.tmp", "notes.txt", "seg-000007", "seg-000007/notes.txt", "seg-000007/wal-000012",

@@ -128,4 +128,20 @@ inline detail::Version indexed_version() {
   return v;
 }
 
+// As indexed_version(), the second vector field with a quantizer, and codes of one block that has a graph and of one that has none.
+inline detail::Version quantized_version() {
+  auto v = indexed_version();
+  v.number = 45;
+  v.parent = 44;
+  auto vectors = v.schema.vectors();
+  vectors[1].quantizer(Sq8{});
+  v.schema = Schema(v.schema.fields(), std::move(vectors));
+  for (const auto& [segment, block] : {std::pair{0u, 2u}, {0u, 5u}}) {
+    auto& to = v.segments[segment];
+    const auto number = v.next_block++;
+    to.blocks[block].codes = file_ref(detail::block_name({to.id, number, detail::BlockType::vector_quant}), 0x50001 + number, 4096);
+  }
+  return v;
+}
+
 }  // namespace quiver::test
