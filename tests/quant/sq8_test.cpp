@@ -218,7 +218,7 @@ BOOST_AUTO_TEST_CASE(whole_numbers_within_255_of_each_other_come_back_as_they_we
   }
   // Wider apart, or not whole: no longer.
   const Coded wider(Metric::l2, {0, 256}, 1);
-  BOOST_TEST(wider.quantizer.parameters().step[0] > 1.0f);
+  BOOST_TEST(wider.quantizer.parameters().step[0] == static_cast<float>(256.0 / 255));
   const Coded halves(Metric::l2, {0, 0.5f, 255}, 1);
   check_round_trip(halves, "halves");
   const Coded narrow(Metric::l2, {0, 0.5f, 1}, 1);
@@ -380,6 +380,13 @@ BOOST_AUTO_TEST_CASE(where_rows_and_query_fit_every_estimate_is_a_number) {
         }
       }
   BOOST_TEST((fitting > 1000u && too_large > 100u));
+}
+
+BOOST_AUTO_TEST_CASE(a_query_whose_factor_alone_is_too_large_does_not_fit) {
+  const Coded all(Metric::inner_product, {-128, 127}, 1);
+  BOOST_REQUIRE(all.quantizer.parameters().offset[0] == 0.0f);  // so the query's own term is 1, whatever the query
+  BOOST_TEST(!all.prepare(std::vector{3e38f}).fits());
+  check_estimates(all, std::vector{1e28f}, "as large as fits");
 }
 
 BOOST_AUTO_TEST_CASE(estimates_of_some_rows_are_those_of_each_on_every_set_of_instructions) {
