@@ -142,21 +142,15 @@ class Sq8Quantizer {
     out.lines_ = lines_to_fetch(out.stride_ + 60);  // a row may begin anywhere in a line
     out.with_term_ = metric_ == Metric::l2;
     const auto size = dimension();
-    std::vector<double> products(size);  // float would lose those of small numbers, and what scales them would be infinite
-    double base = 0, most = 0;
-    for (std::size_t i = 0; i < size; ++i) {
-      const auto q = static_cast<double>(query.values[i] * query.factor), offset = static_cast<double>(parameters_.offset[i]);
-      const double one = out.with_term_ ? q - offset : q, other = out.with_term_ ? one : offset;
-      base += one * other;
-      products[i] = one * static_cast<double>(parameters_.step[i]);
-      most = std::max(most, std::abs(products[i]));
-    }
+    // In double: float would lose the products of small numbers, and what scales them would be infinite.
+    std::vector<double> products(size);
+    const auto [base, most] = out.with_term_ ? multiply<true>(query, products.data()) : multiply<false>(query, products.data());
     const auto limit = static_cast<double>(largest_weight(size));
     const double scale = most > 0 ? limit / most : 0;
     out.weights_.resize((size + code_block - 1) / code_block * code_block);
     for (std::size_t i = 0; i < size; ++i) {
       const double weight = products[i] * scale;
-      out.weights_[i] = static_cast<std::int16_t>(weight + (weight < 0 ? -0.5 : 0.5));
+      out.weights_[i] = static_cast<std::int16_t>(static_cast<std::int32_t>(weight + std::copysign(0.5, weight)));
     }
     out.base_ = to_distance(out.with_term_ ? base : 1 - base);
     out.factor_ = to_distance(most / limit * (out.with_term_ ? 2 : 1));
@@ -164,6 +158,31 @@ class Sq8Quantizer {
   }
 
  private:
+  /// The products with the steps that the codes are multiplied with, the sum that is the query's own, and the greatest magnitude of a product. Sums of eight
+  /// lanes, so that a compiler may add them together.
+  template <bool with_term>
+  [[nodiscard]] std::pair<double, double> multiply(const ScaledVector& query, double* __restrict products) const noexcept {
+    constexpr std::size_t lanes = 8;
+    const float *const values = query.values.data(), *const offsets = parameters_.offset.data(), *const steps = parameters_.step.data();
+    const float factor = query.factor;
+    double sums[lanes] = {}, greatest[lanes] = {};
+    const auto look_at = [&](std::size_t i, std::size_t lane) __attribute__((always_inline)) {
+      const auto q = static_cast<double>(values[i] * factor), offset = static_cast<double>(offsets[i]);
+      const double one = with_term ? q - offset : q;
+      sums[lane] += one * (with_term ? one : offset);
+      products[i] = one * static_cast<double>(steps[i]);
+      const double magnitude = std::abs(products[i]);
+      greatest[lane] = greatest[lane] < magnitude ? magnitude : greatest[lane];
+    };
+    std::size_t i = 0;
+    for (; i + lanes <= dimension(); i += lanes)
+      for (std::size_t lane = 0; lane < lanes; ++lane) look_at(i + lane, lane);
+    for (; i < dimension(); ++i) look_at(i, 0);
+    std::pair<double, double> out{0, 0};
+    for (std::size_t lane = 0; lane < lanes; ++lane) out = {out.first + sums[lane], std::max(out.second, greatest[lane])};
+    return out;
+  }
+
   Metric metric_;
   Sq8Parameters parameters_;
   bool fits_ = false;
