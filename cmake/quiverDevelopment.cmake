@@ -28,6 +28,10 @@ if(NOT QUIVER_SIMD STREQUAL "baseline" AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_6
                              && __builtin_cpu_supports(\"avx512bw\") && __builtin_cpu_supports(\"avx512vl\") ? 0 : 1; }" QUIVER_CPU_HAS_AVX512)
       if(QUIVER_CPU_HAS_AVX512)
         list(APPEND quiver_simd_options -mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl)
+        check_cxx_source_runs("int main() { return __builtin_cpu_supports(\"avx512vnni\") ? 0 : 1; }" QUIVER_CPU_HAS_AVX512_VNNI)
+        if(QUIVER_CPU_HAS_AVX512_VNNI)
+          list(APPEND quiver_simd_options -mavx512vnni)
+        endif()
         # g++ 12 takes its own intrinsics for uninitialized, in the middle of xxHash (GCC bug 105593).
         if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
           list(APPEND quiver_warnings -Wno-uninitialized -Wno-maybe-uninitialized)
@@ -48,5 +52,7 @@ endif()
 
 add_library(quiver_program INTERFACE)
 target_link_libraries(quiver_program INTERFACE quiver::quiver)
-target_compile_options(quiver_program INTERFACE ${quiver_warnings} ${quiver_simd_options} ${quiver_sanitize_options})
+# A target with the property QUIVER_BASELINE runs on every processor of its kind.
+target_compile_options(quiver_program INTERFACE ${quiver_warnings} ${quiver_sanitize_options}
+                       "$<$<NOT:$<BOOL:$<TARGET_PROPERTY:QUIVER_BASELINE>>>:${quiver_simd_options}>")
 target_link_options(quiver_program INTERFACE ${quiver_sanitize_options})

@@ -58,10 +58,9 @@ struct CodeProduct {
       const __m512i wide = _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(c)));
       const __m512i weight = _mm512_loadu_si512(w);
 #if defined(__AVX512VNNI__)
-      return _mm512_dpwssd_epi32(sum, wide, weight);
-#else
-      return _mm512_add_epi32(sum, _mm512_madd_epi16(wide, weight));
+      if constexpr (Lanes<Arch>::vnni) return _mm512_dpwssd_epi32(sum, wide, weight);
 #endif
+      return _mm512_add_epi32(sum, _mm512_madd_epi16(wide, weight));
     };
     __m512i even = _mm512_setzero_si512(), odd = even;
     for (std::size_t i = 0; i < padded; i += 64) {

@@ -59,18 +59,18 @@ struct Product {
   }
 };
 
-/// `Width` clear floats, then `Width` with every bit set.
-template <std::size_t Width>
+/// `width` clear floats, then `width` with every bit set.
+template <class Arch>
 inline constexpr auto lane_masks = [] {
-  std::array<float, 2 * Width> lanes{};
-  for (std::size_t i = Width; i < lanes.size(); ++i) lanes[i] = std::bit_cast<float>(0xFFFFFFFFu);
+  std::array<float, 2 * Lanes<Arch>::width> lanes{};
+  for (std::size_t i = Lanes<Arch>::width; i < lanes.size(); ++i) lanes[i] = std::bit_cast<float>(0xFFFFFFFFu);
   return lanes;
 }();
 
 /// A mask of the last `rest` lanes; 0 < rest < width.
 template <class Arch>
 [[nodiscard, gnu::always_inline]] inline typename Lanes<Arch>::Vector last_lanes(std::size_t rest) noexcept {
-  return Lanes<Arch>::load(lane_masks<Lanes<Arch>::width>.data() + rest);
+  return Lanes<Arch>::load(lane_masks<Arch>.data() + rest);
 }
 
 /// Fewer than `width` floats, zeros behind them.

@@ -11,9 +11,16 @@
 
 namespace quiver::detail {
 
+/// AVX-512 whose processor also multiplies and adds words in one step. xsimd 8.1 has no name for it.
+struct Avx512Vnni {};
+
 /// The architecture that the compiler's flags allow. Everything with SIMD code in it is a template on its architecture, so that translation units
 /// built with different flags carry different symbols and never take each other's code.
+#if defined(__AVX512VNNI__) && defined(__AVX512BW__)
+using NativeArch = Avx512Vnni;
+#else
 using NativeArch = xsimd::default_arch;
+#endif
 
 /// An architecture of plain loops over eight floats: to hold the kernels against another set, and for machines that xsimd has nothing for.
 struct PortableArch {};
@@ -24,6 +31,7 @@ struct Lanes {
   using Vector = xsimd::batch<float, Arch>;
   static constexpr std::size_t width = Vector::size;
   static constexpr std::size_t registers = width == 16 || std::is_same_v<Arch, xsimd::neon64> ? 32 : 16;
+  static constexpr bool vnni = false;
 
   [[gnu::always_inline]] static Vector load(const float* from) noexcept { return Vector::load_unaligned(from); }
   [[gnu::always_inline]] static void store(float* to, const Vector& v) noexcept { v.store_unaligned(to); }
@@ -50,10 +58,18 @@ struct Lanes {
   [[gnu::always_inline]] static bool any_not_less(const Vector& a, const Vector& b) noexcept { return !xsimd::all(a < b); }
 };
 
+#if defined(__AVX512VNNI__) && defined(__AVX512BW__)
+template <>
+struct Lanes<Avx512Vnni> : Lanes<xsimd::avx512bw> {
+  static constexpr bool vnni = true;
+};
+#endif
+
 template <>
 struct Lanes<PortableArch> {
   static constexpr std::size_t width = 8;
   static constexpr std::size_t registers = 16;
+  static constexpr bool vnni = false;
   struct Vector {
     float at[width];
   };

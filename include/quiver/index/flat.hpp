@@ -2,8 +2,8 @@
 #pragma once
 
 #include <quiver/core/top_k.hpp>
+#include <quiver/distance/dispatch.hpp>
 #include <quiver/distance/metric.hpp>
-#include <quiver/distance/panel.hpp>
 
 #include <array>
 #include <span>
@@ -29,13 +29,16 @@ struct FlatRows {
 class FlatQuery {
  public:
   /// The architecture is a parameter so that units built for different ones do not share one constructor. REQUIRES: finite elements; under cosine not all zero.
-  template <class Arch = NativeArch>
+  template <class Arch = DefaultArch>
   FlatQuery(Metric metric, std::span<const float> query, std::type_identity<Arch> arch = {})
       : FlatQuery(metric, query, metric == Metric::cosine ? detail::inverse_norm(query) : 1.0f, arch) {}
   /// The same where 1 / |query| is known.
-  template <class Arch = NativeArch>
+  template <class Arch = DefaultArch>
   FlatQuery(Metric metric, std::span<const float> query, float inverse_norm, std::type_identity<Arch> = {}) noexcept
-      : metric_(metric), inverse_norm_(inverse_norm), kernels_(&kernels_for<Arch>(metric)), panels_(&panel_kernels<Arch>()), query_(query) {}
+      : FlatQuery(metric, query, inverse_norm, kernel_set<Arch>()) {}
+  /// The same by the kernels of one set.
+  FlatQuery(Metric metric, std::span<const float> query, float inverse_norm, const KernelSet& set) noexcept
+      : metric_(metric), inverse_norm_(inverse_norm), kernels_(&set.floats(metric)), panels_(&set.panels), query_(query) {}
 
   [[nodiscard]] Metric metric() const noexcept { return metric_; }
   [[nodiscard]] const Kernels& kernels() const noexcept { return *kernels_; }

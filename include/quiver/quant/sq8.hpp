@@ -1,7 +1,7 @@
 // The scalar quantizer of eight bits: each dimension has 256 steps between the least and the greatest number that was seen there.
 #pragma once
 
-#include <quiver/distance/code_kernels.hpp>
+#include <quiver/distance/dispatch.hpp>
 #include <quiver/distance/oracle.hpp>
 #include <quiver/quant/quantizer.hpp>
 
@@ -133,10 +133,10 @@ class Sq8Quantizer {
       out[i] = parameters_.offset[i] + parameters_.step[i] * static_cast<float>(static_cast<std::int8_t>(std::to_integer<std::uint8_t>(code[i])));
   }
   /// `rows` are codes of code_bytes() each, behind the last of which code_block bytes more can be read. O(dimension).
-  template <class Arch = NativeArch>
+  template <class Arch = DefaultArch>
   [[nodiscard]] Sq8Query prepare(const ScaledVector& query, const std::byte* rows) const {
     Sq8Query out;
-    out.kernels_ = &code_kernels<Arch>();
+    out.kernels_ = &kernel_set<Arch>().codes;
     out.rows_ = rows;
     out.stride_ = code_bytes();
     out.lines_ = lines_to_fetch(out.stride_ + 60);  // a row may begin anywhere in a line
