@@ -1,0 +1,30 @@
+# The check of what units emit is checked: a unit that is right, one with a shared function, one with a shared variable, one by another name, no unit at all.
+# usage: cmake -DCOMPILER=<path> -DNM=<path> -DFOLDER=<scratch folder> -DSCRIPT=<check_unit_symbols.cmake> -P unit_symbols_selftest.cmake
+
+function(expect passes sentence text)
+  file(WRITE "${FOLDER}/unit.cpp" "${text}")
+  execute_process(COMMAND "${COMPILER}" -std=c++20 -O0 -c "${FOLDER}/unit.cpp" -o "${FOLDER}/unit.o" RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "${text}\ndoes not compile: ${output}")
+  endif()
+  execute_process(COMMAND "${CMAKE_COMMAND}" "-DNM=${NM}" -DARCHITECTURE=SomeUnit "-DOBJECT=${FOLDER}/unit.o" -P "${SCRIPT}"
+                  RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  string(REGEX REPLACE "[ \n]+" " " output "${output}")
+  string(FIND "${output}" "${sentence}" found)
+  if((passes AND NOT result EQUAL 0) OR (NOT passes AND (result EQUAL 0 OR found EQUAL -1)))
+    message(FATAL_ERROR "for\n${text}\nexpected '${sentence}', got status ${result} and\n${output}")
+  endif()
+endfunction()
+
+set(unit "struct SomeUnit {};\nstruct AwesomeUnit {};\ntemplate <class Arch> int kernel() { return 1; }\ntemplate <class Arch> inline int number = 2;\n")
+set(table "extern int (*const some_set)();\nint (*const some_set)() = kernel<SomeUnit>;\n")
+expect(TRUE "" "${unit}${table}")
+expect(TRUE "" "${unit}${table}int* p = &number<SomeUnit>;\nstatic int own() { return 3; }\nint (*q)() = own;\n")
+expect(FALSE "_Z6sharedv" "${unit}${table}inline int shared() { return 3; }\nint (*q)() = shared;\n")
+expect(FALSE "_ZSt3maxIiERKT_S2_S2_" "#include <algorithm>\n${unit}${table}int larger(int a, int b) { return std::max(a, b); }\n")
+expect(FALSE "_Z6kernelIiEiv" "${unit}${table}int (*q)() = kernel<int>;\n")
+expect(FALSE "_Z6kernelI11AwesomeUnitEiv" "${unit}${table}int (*q)() = kernel<AwesomeUnit>;\n")
+expect(FALSE "_Z6numberIiE" "${unit}${table}int* p = &number<int>;\n")
+expect(FALSE "has no symbol with SomeUnit" "int some_set = 1;\n")
+expect(FALSE "shows no table of kernels" "${unit}int other = kernel<SomeUnit>();\n")
+file(REMOVE_RECURSE "${FOLDER}")
