@@ -11,8 +11,10 @@ class QuiverConan(ConanFile):
     license = "Apache-2.0"
     description = "Embedded vector database: a header-only C++20 library whose storage backend is a template parameter"
     topics = ("database", "vector-search", "embedded", "header-only")
-    package_type = "header-library"
     settings = "os", "arch", "compiler", "build_type"
+    # With it the package has a small static library too: the kernels of every instruction set, of which a program takes the best when it starts.
+    options = {"runtime_dispatch": [True, False]}
+    default_options = {"runtime_dispatch": False}
     exports_sources = "CMakeLists.txt", "cmake/*", "include/*", "LICENSE"
     no_copy_source = True
     test_package_folder = os.path.join("tests", "consumers", "conan")
@@ -30,18 +32,27 @@ class QuiverConan(ConanFile):
         self.requires("cereal/[>=1.3.2 <2]")
         self.requires("xxhash/[>=0.8.1 <1]")
 
+    def configure(self):
+        self.package_type = "static-library" if self.options.runtime_dispatch else "header-library"
+
     def package_id(self):
-        self.info.clear()
+        if not self.info.options.runtime_dispatch:
+            self.info.clear()
 
     def validate(self):
         check_min_cppstd(self, 20)
 
     def generate(self):
-        CMakeToolchain(self).generate()
+        toolchain = CMakeToolchain(self)
+        toolchain.cache_variables["QUIVER_RUNTIME_DISPATCH"] = bool(self.options.runtime_dispatch)
+        toolchain.generate()
         CMakeDeps(self).generate()
 
     def build(self):
-        CMake(self).configure()
+        cmake = CMake(self)
+        cmake.configure()
+        if self.options.runtime_dispatch:
+            cmake.build()
 
     def package(self):
         CMake(self).install()
@@ -51,4 +62,8 @@ class QuiverConan(ConanFile):
         self.cpp_info.set_property("cmake_find_mode", "none")
         self.cpp_info.builddirs = [os.path.join("share", "cmake", "quiver")]
         self.cpp_info.bindirs = []
-        self.cpp_info.libdirs = []
+        if self.options.runtime_dispatch:
+            self.cpp_info.libs = ["quiver_dispatch"]
+            self.cpp_info.defines = ["QUIVER_RUNTIME_DISPATCH=1"]
+        else:
+            self.cpp_info.libdirs = []

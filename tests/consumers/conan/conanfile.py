@@ -16,7 +16,8 @@ class QuiverConsumer(ConanFile):
 
     def build(self):
         cmake = CMake(self)
-        cmake.configure()
+        # What was asked for has to be what is found.
+        cmake.configure(variables={"WANTED_DISPATCH": bool(self.dependencies["quiver"].options.runtime_dispatch)})
         cmake.build()
 
     def test(self):
