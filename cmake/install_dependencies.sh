@@ -84,6 +84,10 @@ for group in "${@:-build}"; do
       need_command strace strace
       need_command ccache ccache
       need_command curl curl
+      if [ "$(uname -m)" = x86_64 ]; then
+        need_command qemu-x86_64 qemu-user
+        need_command aarch64-linux-gnu-g++ g++-aarch64-linux-gnu
+      fi
       need_command python3 python3
       python3 -c 'import venv, ensurepip' 2>/dev/null || need python3-venv
       ;;
