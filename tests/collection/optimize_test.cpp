@@ -374,7 +374,8 @@ BOOST_AUTO_TEST_CASE(the_background_leaves_alone_what_costs_more_than_it_gives) 
   const auto plan = [&](const detail::CompactionLimits& limits) {
     c.flush();
     auto store = std::make_shared<MMapPolicy::Store>(MMapPolicy::open_store(folder.path(), {}, OpenMode::read_only));
-    return detail::plan_compaction<MMapPolicy>(*detail::open_newest<MMapPolicy>(store), limits);
+    const auto version = detail::open_newest<MMapPolicy>(store);
+    return detail::plan_compaction<MMapPolicy>(*version, version->manifest.schema, limits);
   };
   const auto background = detail::CompactionLimits::background(), all = detail::CompactionLimits::all();
   for (std::uint64_t i = 0; i < 20; ++i) c.insert(numbered(i, i));
