@@ -30,6 +30,9 @@ template <class Field>
   return field;
 }
 
+template <class C>
+concept Indexes = requires(C collection) { collection.create_index("v", {.index = quiver::Hnsw{}}, {.threads = 1}); };
+
 template <class Search>
 void set_refine([[maybe_unused]] Search& search, [[maybe_unused]] std::size_t refine) {
   if constexpr (requires { search.refine = refine; }) search.refine = refine;
@@ -44,10 +47,14 @@ class Quiver {
 
   [[nodiscard]] static std::string version() { return QUIVER_COMPARE_VERSION; }
 
+  /// Where there is create_index(), the rows come first and lie together, as a graph is built over what lies together; else optimize() builds it.
   Built build(const Request& request, std::span<const float> rows) {
     quiver::VectorField field("v", request.dim, request.metric == "cosine" ? quiver::Metric::cosine : quiver::Metric::l2);
-    field.index(quiver::Hnsw{.m = request.m, .ef_construction = request.ef_construction});
-    if (sq8_) field = quantized(field);
+    const quiver::Hnsw index{.m = request.m, .ef_construction = request.ef_construction};
+    if constexpr (!Indexes<quiver::Collection<P>>) {
+      field.index(index);
+      if (sq8_) field = quantized(field);
+    }
     auto collection =
         quiver::Collection<P>::create(std::filesystem::path(request.folder) / "store", quiver::Schema{field},
                                       {.durability = quiver::Durability::buffered, .segment_rows = std::max<std::size_t>(request.rows, 1'000'000)});
@@ -62,8 +69,9 @@ class Quiver {
       collection.insert(batch);
     }
     collection.flush();
+    if constexpr (Indexes<quiver::Collection<P>>) collection.optimize({.threads = 1});
     built.rows = watch.lap();
-    collection.optimize({.threads = 1});
+    create_index(collection, index);
     built.index = watch.lap();
     collection.close();
     return built;
@@ -84,6 +92,16 @@ class Quiver {
   }
 
  private:
+  template <class C>
+  void create_index(C& collection, const quiver::Hnsw& index) {
+    if constexpr (!Indexes<C>)
+      collection.optimize({.threads = 1});
+    else if (sq8_)
+      collection.create_index("v", {.index = index, .quantizer = quiver::compared::Quantizer{}}, {.threads = 1});
+    else
+      collection.create_index("v", {.index = index}, {.threads = 1});
+  }
+
   bool sq8_;
   std::optional<std::uint64_t> first_;
   std::optional<quiver::Collection<P>> collection_;
