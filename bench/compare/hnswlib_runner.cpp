@@ -29,8 +29,9 @@ class Hnswlib {
     graph_ = std::make_unique<hnswlib::HierarchicalNSW<float>>(space_.get(), file(request));
   }
 
+  void prepare(const Request& request) { graph_->setEf(request.ef); }
+
   void search(const Request& request, std::span<const float> query, std::int64_t* found) {
-    graph_->setEf(request.ef);
     auto nearest = graph_->searchKnn(query.data(), request.k);
     // The farthest is on top.
     for (std::size_t i = nearest.size(); i-- > 0; nearest.pop()) found[i] = static_cast<std::int64_t>(nearest.top().second);

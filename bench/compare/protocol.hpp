@@ -13,6 +13,7 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <iostream>
 #include <optional>
 #include <span>
@@ -32,8 +33,9 @@ struct Request {
   std::size_t rows = 0, queries = 0, dim = 0;
   std::size_t m = 16, ef_construction = 200;
   std::size_t k = 10, ef = 10;
-  std::size_t refine = 0;  ///< of a quantized index: candidates that are looked at in full precision; 0: as the system does by itself
-  double at_least = 0;     ///< seconds of processor time: all queries are asked again until they are used up
+  std::size_t refine = 0;   ///< of a quantized index: candidates that are looked at in full precision; 0: as the system does by itself
+  std::size_t threads = 1;  ///< that share the queries, an equal stretch each
+  double at_least = 0;      ///< seconds of processor time: all queries are asked again until they are used up
 };
 
 [[nodiscard]] inline Request parse(std::string_view line) {
@@ -56,6 +58,7 @@ struct Request {
     else if (key == "k") size(request.k);
     else if (key == "ef") size(request.ef);
     else if (key == "refine") size(request.refine);
+    else if (key == "threads") size(request.threads);
     else if (key == "at_least") request.at_least = std::stod(std::string(reader.number()));
     else throw std::runtime_error("unknown member " + std::string(key));
     // clang-format on
@@ -154,23 +157,38 @@ struct Built {
   Seconds rows = {}, index = {};
 };
 
-/// A system under comparison. search() writes the row numbers of the k nearest, -1 where it found fewer.
+/// A system under comparison. prepare() goes before the searches of a request and is not timed; search() writes the row numbers of the k nearest, -1 where it
+/// found fewer, and any number of threads may call it.
 template <class S>
 concept System = requires(S system, const Request& request, std::span<const float> rows, std::int64_t* found) {
   { system.version() } -> std::convertible_to<std::string>;
   { system.build(request, rows) } -> std::same_as<Built>;
   system.open(request);
+  system.prepare(request);
   system.search(request, rows, found);
 };
 
 template <System S>
 [[nodiscard]] std::string search_all(S& system, const Request& request, std::span<const float> queries) {
+  if (request.threads == 0) throw std::runtime_error("no thread is to search");
   std::vector<std::int64_t> found(request.queries * request.k, -1);
+  const auto stretch = [&](std::size_t thread) {
+    const std::size_t last = request.queries * (thread + 1) / request.threads;
+    for (std::size_t i = request.queries * thread / request.threads; i < last; ++i)
+      system.search(request, queries.subspan(i * request.dim, request.dim), found.data() + i * request.k);
+  };
+  system.prepare(request);
   std::size_t passes = 0;
   Seconds spent;
   do {
     Stopwatch watch;
-    for (std::size_t i = 0; i < request.queries; ++i) system.search(request, queries.subspan(i * request.dim, request.dim), found.data() + i * request.k);
+    if (request.threads == 1) {
+      stretch(0);
+    } else {
+      std::vector<std::future<void>> all;
+      for (std::size_t thread = 0; thread < request.threads; ++thread) all.push_back(std::async(std::launch::async, stretch, thread));
+      for (auto& each : all) each.get();
+    }
     const Seconds pass = watch.lap();
     spent = {spent.cpu + pass.cpu, spent.wall + pass.wall};
     ++passes;

@@ -1,8 +1,11 @@
 // quiver under comparison, through nothing but its public interface.
-//   quiver_runner [mmap|memory] [f32|sq8]
+//   quiver_runner [mmap|memory] [f32|sq8] [small-pages]
+// small-pages: no transparent huge pages in this process, as a mapped file has none; for comparing the policies and not the page sizes.
 #include "protocol.hpp"
 
 #include <quiver/quiver.hpp>
+
+#include <sys/prctl.h>
 
 #include <algorithm>
 
@@ -83,9 +86,12 @@ class Quiver {
     if (collection_->count() != request.rows) throw std::runtime_error("the collection has lost rows");
   }
 
-  void search(const Request& request, std::span<const float> query, std::int64_t* found) {
-    // Documents are numbered as they were inserted. Asked by the first search, which no round counts, and not while the opening is timed.
+  /// Documents are numbered as they were inserted. Asked here, and not while the opening is timed.
+  void prepare(const Request&) {
     if (!first_) first_ = collection_->fetch("0", quiver::FieldNames::none()).value().id().value;
+  }
+
+  void search(const Request& request, std::span<const float> query, std::int64_t* found) {
     quiver::SearchRequest ask{.field = "v", .query = query, .k = request.k, .ef = request.ef, .fields = quiver::FieldNames::none()};
     if (request.refine != 0) set_refine(ask, request.refine);
     for (const quiver::Hit& hit : collection_->search(ask)) *found++ = static_cast<std::int64_t>(hit.id.value - *first_);
@@ -116,11 +122,12 @@ int run(bool sq8) {
 }  // namespace
 
 int main(int count, char** words) try {
-  const std::string policy = count > 1 ? words[1] : "mmap", codes = count > 2 ? words[2] : "f32";
-  if (count > 3 || (policy != "mmap" && policy != "memory") || (codes != "f32" && codes != "sq8")) {
-    std::cerr << "usage: quiver_runner [mmap|memory] [f32|sq8]\n";
+  const std::string policy = count > 1 ? words[1] : "mmap", codes = count > 2 ? words[2] : "f32", pages = count > 3 ? words[3] : "";
+  if (count > 4 || (policy != "mmap" && policy != "memory") || (codes != "f32" && codes != "sq8") || (count > 3 && pages != "small-pages")) {
+    std::cerr << "usage: quiver_runner [mmap|memory] [f32|sq8] [small-pages]\n";
     return 2;
   }
+  if (!pages.empty() && ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0) throw std::runtime_error("huge pages cannot be switched off for this process");
   return policy == "mmap" ? run<quiver::MMapPolicy>(codes == "sq8") : run<quiver::MemoryPolicy>(codes == "sq8");
 } catch (const std::exception& error) {
   std::cout << compare::Answer{}.add("error", error.what()).str() << std::endl;
