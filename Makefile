@@ -34,7 +34,7 @@ bench:  ## run the benchmarks: target, reached, ratio, OK or MISS
 	@cmake --build --preset bench -j $(JOBS)
 	@cmake --build --preset bench --target run_bench
 
-compare:  ## quiver beside hnswlib, faiss, usearch, zvec and SVS: a report in bench/results (COMPARE="--sets sift250k ..."; SHORT=1: seconds, no data needed)
+compare:  ## quiver beside hnswlib, faiss, usearch, zvec and SVS: a report and a table of targets in bench/results (COMPARE="--sets sift250k --judge ..."; SHORT=1: seconds, no data needed)
 	@$(INSTALL) build bench compare
 	@bench/compare/install.sh build/compare $(if $(SHORT),--short)
 	@cmake --preset bench --log-level=WARNING

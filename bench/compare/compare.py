@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """quiver beside hnswlib, faiss, usearch, zvec and SVS: builds an index with each, asks each the same queries one at a time on one thread, taking turns, and
-writes recall against queries per second, build time and memory into bench/results/. `make compare` makes what it needs first; see bench/README.md.
+writes recall against queries per second, build time, memory and a table of targets into bench/results/. `make compare` makes what it needs first; see
+bench/README.md.
 
     compare.py --sets sift250k --systems quiver,hnswlib --rounds 3
 """
@@ -14,6 +15,7 @@ import shutil
 import statistics
 import sys
 import time
+from dataclasses import replace
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -22,21 +24,26 @@ try:
     import machine
     import report
     import sets
-    from systems import SYSTEMS, Failed, Runner
+    import targets
+    from systems import EF_CONSTRUCTION, SYSTEMS, Failed, M, Runner
 except ImportError as missing:
     sys.exit(f"compare.py: {missing}. `make compare` makes a Python below build/compare/venv that has what this needs.")
 
 LADDER = [10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024]
 ENOUGH = 0.999
 FIXED_ROWS = 20
+# Where two threads are asked and the policies compared: at the first step of the ladder that finds so many.
+COMPARED_AT = 0.95
+REQUIRED_RECALL = 0.9
+OPENINGS, QUICK_SECONDS = 5, 0.05
 
 
 def say(text):
     print(f"{datetime.datetime.now():%H:%M:%S} {text}", flush=True)
 
 
-def bytes_below(folder):
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def bytes_below(folder, pattern="*"):
+    return sum(path.stat().st_size for path in folder.rglob(pattern) if path.is_file())
 
 
 class Contest:
@@ -53,15 +60,18 @@ class Contest:
             "rows": self.about.rows,
             "queries": self.about.queries,
             "dim": self.about.dim,
+            "m": M,
+            "ef_construction": EF_CONSTRUCTION,
         }
         self.entries, self.left_out = {}, []
+        self.policies = None
 
     def leave_out(self, system, reason):
         say(f"{self.about.name}: {system.title}: not measured: {reason}")
         entry = self.entries.pop(system.key, {})
         if "runner" in entry:
             entry["runner"].close()
-        self.left_out.append({"title": system.title, "reason": reason})
+        self.left_out.append({"key": system.key, "title": system.title, "reason": reason})
 
     def index_folder(self, system, rows):
         return self.indexes / (system.index_of or system.key) / str(rows)
@@ -90,6 +100,8 @@ class Contest:
         finally:
             runner.close()
         built = {**answer, "bytes": bytes_below(folder), "identity": identity, "digest": self.about.digest, "day": f"{datetime.date.today()}", "reused": False}
+        if system.family == "quiver":
+            built["files"] = {kind: bytes_below(folder, f"*.{kind}") for kind in ("vector_index", "vector_graph", "vector_quant")}
         noted.write_text(json.dumps(built), encoding="utf-8")
         return built
 
@@ -104,10 +116,9 @@ class Contest:
             runner.close()
         return 1e6 * statistics.median(costs[1:]) / self.about.queries
 
-    def search(self, runner, ef):
-        return runner.ask(
-            action="search", queries=self.about.queries, dim=self.about.dim, k=sets.K, ef=ef, refine=runner.system.refine, at_least=self.options.at_least
-        )
+    def search(self, runner, ef, **more):
+        request = {"queries": self.about.queries, "dim": self.about.dim, "k": sets.K, "ef": ef, "refine": runner.system.refine}
+        return runner.ask(action="search", **{**request, "at_least": self.options.at_least, **more})
 
     def enter(self, system):
         if system.whole_only and not self.about.whole:
@@ -126,16 +137,28 @@ class Contest:
             fixed = None
         self.entries[system.key] = {"system": system, "built": built, "fixed": fixed, "steps": {}, "recall": {}}
 
-    def open(self, entry):
-        """A new process, so that what a build left in memory is not counted."""
-        system = entry["system"]
+    def opened(self, system):
+        """A process that has opened the system's index, and what it said of that."""
         runner = Runner(system, self.options.work)
         try:
-            opened = runner.ask(action="open", **self.request(system, self.about.rows))
-            entry.update(runner=runner, opened=opened)
-            self.search(runner, 64)
-        except Failed as failed:
+            return runner, runner.ask(action="open", **self.request(system, self.about.rows))
+        except Failed:
             runner.close()
+            raise
+
+    def open(self, entry):
+        """A new process, so that what a build left in memory is not counted. Where opening is quick it is done in several, for the median."""
+        system = entry["system"]
+        try:
+            entry["runner"], entry["opened"] = self.opened(system)
+            walls = [entry["opened"]["wall"]]
+            while len(walls) < OPENINGS and walls[0] < QUICK_SECONDS:
+                runner, opened = self.opened(system)
+                runner.close()
+                walls.append(opened["wall"])
+            entry["open_seconds"] = statistics.median(walls)
+            self.search(entry["runner"], 64)
+        except Failed as failed:
             self.leave_out(system, str(failed))
 
     def step(self, entry, ef):
@@ -162,6 +185,58 @@ class Contest:
                     if self.entries[key]["recall"][ef] >= ENOUGH:
                         done.add(key)
 
+    def ef_compared(self, entry):
+        return next((ef for ef, recall in sorted(entry["recall"].items()) if recall >= COMPARED_AT), None)
+
+    def two_threads(self):
+        """Those that are called from C++ answer with one thread and with two in turn: seconds on the wall."""
+        asked = {key: ef for key, entry in self.entries.items() if entry["runner"].language == "C++" and (ef := self.ef_compared(entry))}
+        if self.no_threads() or not asked:
+            return
+        say(f"{self.about.name}: two threads against one")
+        for number in range(self.options.rounds):
+            for key, ef in asked.items():
+                if key not in self.entries:
+                    continue
+                entry, walls = self.entries[key], {}
+                try:
+                    for threads in (1, 2) if number % 2 == 0 else (2, 1):
+                        walls[threads] = self.search(entry["runner"], ef, threads=threads, at_least=threads * self.options.at_least)["wall"]
+                except Failed as failed:
+                    self.leave_out(entry["system"], str(failed))
+                    continue
+                entry.setdefault("threads", {"ef": ef, "rounds": []})["rounds"].append([walls[1], walls[2]])
+
+    @staticmethod
+    def no_threads():
+        return "" if len(os.sched_getaffinity(0)) > 1 else "this process may use one core only"
+
+    def compare_policies(self):
+        """The same index under either policy, in processes of their own without huge pages: processor time, in the order ABBAAB..."""
+        if not {"quiver", "quiver-memory"} <= self.entries.keys():
+            return
+        ef = self.ef_compared(self.entries["quiver"])
+        if ef is None:
+            return
+        say(f"{self.about.name}: mmap against memory policy")
+        pair = [self.entries[key]["system"] for key in ("quiver", "quiver-memory")]
+        runners, rounds = [], []
+        try:
+            for system in pair:
+                runners.append(self.opened(replace(system, words=(*system.words, "small-pages")))[0])
+                self.search(runners[-1], ef)
+            for number in range(4 * self.options.rounds):
+                rates = [0.0, 0.0]
+                for which in (0, 1) if number % 2 == 0 else (1, 0):
+                    rates[which] = self.about.queries / self.search(runners[which], ef)["cpu"]
+                rounds.append(rates)
+            self.policies = {"ef": ef, "rounds": rounds}
+        except Failed as failed:
+            say(f"    {failed}")
+        finally:
+            for runner in runners:
+                runner.close()
+
     def run(self):
         """The raw numbers, as report.py reads them."""
         load, began = machine.load(), time.monotonic()
@@ -171,6 +246,8 @@ class Contest:
             for entry in list(self.entries.values()):
                 self.open(entry)
             self.rounds()
+            self.two_threads()
+            self.compare_policies()
         finally:
             for entry in self.entries.values():
                 if "runner" in entry:
@@ -183,6 +260,7 @@ class Contest:
             "rounds": self.options.rounds,
             "at_least_seconds": self.options.at_least,
             "fixed_rows": FIXED_ROWS,
+            "run": self.options.run,
             "date": f"{datetime.date.today()}",
             "minutes": round((time.monotonic() - began) / 60, 1),
             "load": [load, machine.load()],
@@ -190,6 +268,8 @@ class Contest:
             "machine": machine.describe(ROOT / "build" / "bench"),
             "systems": [self.described(entry) for entry in self.entries.values()],
             "not_measured": self.left_out,
+            "no_threads": self.no_threads(),
+            "policies": self.policies,
         }
 
     def described(self, entry):
@@ -203,9 +283,10 @@ class Contest:
             "language": entry["runner"].language,
             "index_of": system.index_of,
             "build": {key: value for key, value in built.items() if key not in ("identity", "digest")} if built else None,
-            "open_seconds": entry["opened"]["wall"],
+            "open_seconds": entry["open_seconds"],
             "resident_bytes": entry["resident"],
             "fixed_us": entry["fixed"],
+            "threads": entry.get("threads"),
             "steps": [
                 {
                     "ef": ef,
@@ -250,7 +331,10 @@ def parse(words):
         help="processor time of a step: all queries are asked again until it is used up (default: 0.2)",
     )
     options.add_argument("--short", action="store_true", help="fashion2k, two rounds, seconds: shows that everything runs; written below build/compare/short")
+    options.add_argument("--judge", action="store_true", help="end with status 1 where this run misses a target")
+    options.add_argument("--require", default="", metavar="NAMES", help="systems: end with status 1 where one was not measured or never found 90 of 100")
     given = options.parse_args(words)
+    given.run = f"{datetime.datetime.now():%Y-%m-%d %H:%M:%S}"
     if given.short:
         given.sets, given.rounds, given.at_least = "fashion2k", min(given.rounds, 2), 0.0
     given.out = given.out or (given.work / "short" if given.short else ROOT / "bench" / "results")
@@ -258,7 +342,8 @@ def parse(words):
     for name in given.sets:
         if name not in sets.SETS:
             options.error(f"no set is called '{name}'")
-    for key in given.systems.split(","):
+    given.require = [key for key in given.require.split(",") if key]
+    for key in given.systems.split(",") + given.require:
         if key not in by_key:
             options.error(f"no system is called '{key}'")
     given.systems = [system for system in SYSTEMS if system.key in given.systems.split(",")]
@@ -268,10 +353,16 @@ def parse(words):
     return given
 
 
+def lacking(results, required):
+    """Of the systems that were required those that did not do what they are for."""
+    recalls = {system["key"]: max((step["recall"] for step in system["steps"]), default=0) for system in results["systems"]}
+    return [key for key in required if recalls.get(key, 0) < REQUIRED_RECALL]
+
+
 def main(words):
     options = parse(words)
     options.out.mkdir(parents=True, exist_ok=True)
-    measured = 0
+    measured, failed = 0, []
     for name in options.sets:
         try:
             contest = Contest(options, name)
@@ -281,10 +372,17 @@ def main(words):
         results = contest.run()
         (options.out / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
         report.print_table(results)
+        failed += [f"{name}: {key} was required, and was not measured or found too little" for key in lacking(results, options.require)]
         measured += 1
     if not measured:
         sys.exit("compare.py: no set could be read")
-    say(f"wrote {report.write(options.out)}")
+    page, lines = report.write(options.out)
+    targets.show(lines, options.run)
+    say(f"wrote {page}")
+    if options.judge:
+        failed += [f"missed: {line.what}" for line in targets.missed(lines, options.run)]
+    if failed:
+        sys.exit("\n".join(f"compare.py: {line}" for line in failed))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
-"""Makes the report of what compare.py measured: <folder>/compare.html, which needs no script and no network, and <folder>/<set>.svg. Needs nothing but Python.
+"""Makes the report of what compare.py measured: <folder>/compare.html, which needs no script and no network, <folder>/<set>.svg and
+<folder>/targets.json. Needs nothing but Python.
 
 report.py [FOLDER]      default: bench/results
 """
 
 import json
-import math
 import pathlib
 import sys
 from html import escape
 
 import svg
+import targets
+from targets import BASELINE, qps_at
 
 RECALLS = (0.90, 0.95, 0.99)
-BASELINE = "hnswlib"
+TABLE = "targets.json"
 MIB = 2**20
 STYLE = """
 body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; color: #1f2328; background: #fff; max-width: 1060px; margin: 32px auto; padding: 0 20px; }
@@ -22,23 +24,10 @@ p { margin: 6px 0 12px; max-width: 82ch; } .soft { color: #59636e; font-size: 13
 svg { max-width: 100%; height: auto; display: block; margin: 12px 0; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: 13.5px; font-variant-numeric: tabular-nums; margin: 10px 0; }
 th, td { padding: 4px 10px; text-align: right; border-bottom: 1px solid #e4e7eb; white-space: nowrap; } th { font-weight: 600; border-bottom: 2px solid #d1d9e0; vertical-align: bottom; }
-th:first-child, td:first-child, td.words { text-align: left; } td.words { white-space: normal; } tr.ours td { background: #fff4ef; font-weight: 600; } small { color: #59636e; font-weight: normal; }
+th:first-child, td:first-child, td.words { text-align: left; } td.words { white-space: normal; } tr.ours td { background: #fff4ef; font-weight: 600; } tr.missed td { background: #fff3d6; } tr.absent td { color: #59636e; } small { color: #59636e; font-weight: normal; }
 summary { cursor: pointer; margin: 10px 0; } pre { font-size: 11.5px; overflow-x: auto; background: #f6f8fa; padding: 10px; }
 ul { padding-left: 20px; }
 """
-
-
-def qps_at(steps, recall):
-    """Queries per second at a recall: between two steps, the logarithm of the rate runs straight over recall. Where the first step finds more already, its
-    rate; None where no step finds as many."""
-    for before, step in zip([None, *steps], steps):
-        if step["recall"] < recall:
-            continue
-        if before is None:
-            return step["qps"]
-        share = (recall - before["recall"]) / (step["recall"] - before["recall"])
-        return math.exp((1 - share) * math.log(before["qps"]) + share * math.log(step["qps"]))
-    return None
 
 
 def ratios(results):
@@ -158,6 +147,19 @@ def busy(results):
     return shares[len(shares) // 2] if shares else 1.0
 
 
+def judgement(lines):
+    """The table of targets."""
+    kinds = {"MISS": "missed", "not measured": "absent"}
+    rows = []
+    for line in lines:
+        *numbers, verdict = targets.cells(line)
+        why = f" <small>{escape(line.why)}</small>" if line.why else ""
+        rows.append((kinds.get(line.verdict, ""), [cell(escape(line.what)), *(cell(escape(number)) for number in numbers), cell(verdict + why, "words")]))
+    return f"""<h2 id="targets">Targets</h2>
+<p>Each line is made of numbers of one run. A ratio of 1 or more means that the target is reached. {targets.counts(lines)}.</p>
+{table(["what", "target", "reached", "ratio", ""], rows)}"""
+
+
 def section(results):
     about = results["set"]
     parts = [f'<h2 id="{about["name"]}">{escape(about["name"])}</h2>']
@@ -197,34 +199,45 @@ microseconds, so that everyone can see how much of a rate is the call. <b>Build<
 (<i>index + rows</i>). <b>Memory</b> is what became resident between opening and the end of the searches, mapped files included; <b>files</b> is what was left on disk.</p>"""
 
 
-def page(all_results):
+def page(all_results, lines):
     links = ", ".join(f'<a href="#{results["set"]["name"]}">{escape(results["set"]["name"])}</a>' for results in all_results)
     machines = sorted({f"{results['machine']['processor']}, {results['machine']['cores']} cores, {results['machine']['compiler']}" for results in all_results})
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>quiver beside others</title><style>{STYLE}</style></head><body>
 <h1>quiver beside others</h1>
-<p class="soft">{escape('; '.join(machines))}. Sets: {links}. Written by <code>make compare</code>.</p>
+<p class="soft">{escape('; '.join(machines))}. Sets: {links}; <a href="#targets">targets</a>. Written by <code>make compare</code>.</p>
 {conditions(all_results[0])}
 {chr(10).join(section(results) for results in all_results)}
+{judgement(lines)}
 </body></html>
 """
 
 
-def write(folder):
-    """Reads every <set>.json of the folder; returns the path of the page."""
-    folder = pathlib.Path(folder)
-    all_results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+def read(folder):
+    """The results in the folder, the smallest set first."""
+    paths = [path for path in sorted(pathlib.Path(folder).glob("*.json")) if path.name != TABLE]
+    all_results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     if not all_results:
         raise SystemExit(f"report.py: no results in {folder}")
-    all_results.sort(key=lambda results: (results["set"]["rows"], results["set"]["name"]))
+    return sorted(all_results, key=lambda results: (results["set"]["rows"], results["set"]["name"]))
+
+
+def write(folder):
+    """Reads every <set>.json of the folder; returns the path of the page and the lines of the table of targets."""
+    folder = pathlib.Path(folder)
+    all_results = read(folder)
+    lines = targets.lines_of(all_results)
     for results in all_results:
         (folder / f"{results['set']['name']}.svg").write_text(svg.recall_against_qps(results, by_rate(results)) + "\n", encoding="utf-8")
-    (folder / "compare.html").write_text(page(all_results), encoding="utf-8")
-    return folder / "compare.html"
+    (folder / TABLE).write_text(json.dumps([line.described() for line in lines], indent=1) + "\n", encoding="utf-8")
+    (folder / "compare.html").write_text(page(all_results, lines), encoding="utf-8")
+    return folder / "compare.html", lines
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 2 or "--help" in sys.argv or "-h" in sys.argv:
         sys.exit(__doc__)
-    print(write(sys.argv[1] if len(sys.argv) == 2 else pathlib.Path(__file__).resolve().parents[1] / "results"))
+    written, its_lines = write(sys.argv[1] if len(sys.argv) == 2 else pathlib.Path(__file__).resolve().parents[1] / "results")
+    targets.show(its_lines)
+    print(written)

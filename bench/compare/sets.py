@@ -60,6 +60,11 @@ def sift250k(data):
     return u8bin(folder / "base.u8bin"), u8bin(folder / "query.u8bin"), "l2", "SIFT descriptors of the 500 images of BSDS500"
 
 
+def sift100k(data):
+    base, queries, metric, note = sift250k(data)
+    return base[:100_000], queries, metric, f"the first 100,000 rows of sift250k ({note}); queries of sift250k"
+
+
 def arxiv79k(data):
     folder = data / "arxiv79k"
     note = "latent semantic vectors of arXiv abstracts, float16, scaled to length 1; queries are titles"
@@ -91,6 +96,7 @@ def fashion10k(data):
 
 SETS = {
     "fashion-mnist": fashion_mnist,
+    "sift100k": sift100k,
     "sift250k": sift250k,
     "arxiv79k": arxiv79k,
     "sift-noise-1m": sift_noise_1m,

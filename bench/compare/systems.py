@@ -12,7 +12,8 @@ from dataclasses import dataclass
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BIN = ROOT / "build" / "bench" / "bin"
-GRAPH = "m 16, ef_construction 200"
+M, EF_CONSTRUCTION = 16, 200
+GRAPH = f"m {M}, ef_construction {EF_CONSTRUCTION}"
 VAMANA = "R 32, L 200"
 # One thread on every side.
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")}
@@ -47,7 +48,7 @@ class System:
 
 SYSTEMS = [
     System("quiver", "quiver f32", "quiver", ("quiver_runner", "mmap", "f32"), f"MMapPolicy, {GRAPH}"),
-    System("quiver-memory", "quiver f32, in memory", "quiver", ("quiver_runner", "memory", "f32"), f"MemoryPolicy, {GRAPH}", by_default=False),
+    System("quiver-memory", "quiver f32, in memory", "quiver", ("quiver_runner", "memory", "f32"), "MemoryPolicy, the same index", index_of="quiver", by_default=False),
     System("quiver-sq8", "quiver SQ8", "quiver", ("quiver_runner", "mmap", "sq8"), f"MMapPolicy, {GRAPH}, Sq8, refine 20", refine=20),
     System("hnswlib", "hnswlib", "hnswlib", ("hnswlib_runner",), f"headers, compiled as quiver is, {GRAPH}"),
     System("hnswlib-python", "hnswlib, from Python", "hnswlib", ("hnswlib_peer",), "the same index", index_of="hnswlib", module="hnswlib"),
