@@ -223,6 +223,35 @@ BOOST_AUTO_TEST_CASE(one_that_is_stopped_in_the_background_is_built_by_the_next)
   BOOST_TEST(soon([&] { return ask(c, data.query(0)).visited < many; }));
 }
 
+// The compactor waits for the builder: both are told before either is waited for.
+BOOST_AUTO_TEST_CASE(closing_does_not_wait_until_an_index_is_built) {
+  const Clusters data(many, dimension, 40, 12);
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), flat(), {.background_compaction = true});
+  insert(c, data, 0, many - 1);
+  std::atomic<bool> building = false, go = false;
+  c.create_index("v", {.index = graph},
+                 {.progress =
+                      [&](const Progress&) {
+                        building = true;
+                        while (!go) std::this_thread::yield();
+                        return true;
+                      },
+                  .background = true});
+  BOOST_TEST(soon([&] { return building.load(); }));
+  insert(c, data, many - 1, many);
+  c.flush();  // wakes the compactor
+  std::thread later([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(400));
+    go = true;
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  c.close();
+  later.join();
+  BOOST_TEST(graphs(folder.path()).empty());
+  BOOST_TEST(Files::open(folder.path()).count() == many);
+}
+
 BOOST_AUTO_TEST_CASE(readers_and_older_versions_keep_theirs_until_they_move) {
   const Clusters data(many, dimension, 40, 10);
   const FreshFolder folder;

@@ -55,13 +55,17 @@ class Background {
     const std::lock_guard guard(mutex_);
     return error_;
   }
-  /// Waits for the end of the work.
-  void stop() {
+  /// stopping() is true from now on.
+  void tell_to_stop() {
     {
       const std::lock_guard guard(mutex_);
       stopping_ = true;
     }
     wakes_.notify_all();
+  }
+  /// Waits for the end of the work.
+  void stop() {
+    tell_to_stop();
     thread_.join();
   }
   /// In a forked process, which has no such thread; what it waits at is not touched.

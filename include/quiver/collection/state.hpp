@@ -219,8 +219,9 @@ class CollectionState {
   /// Flushes, and gives up files and lock also where that fails. Closing twice is no error.
   void close() {
     if (forked()) return abandon();
-    compactor_.stop();
+    compactor_.tell_to_stop();  // one of the two may wait for the other
     builder_.stop();
+    compactor_.stop();
     const std::lock_guard guard(write_mutex_);
     if (!commits_.visible()) return;
     try {
