@@ -137,6 +137,22 @@ BOOST_AUTO_TEST_CASE(a_step_that_throws_ends_the_build) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_visited_set_tells_what_is_new_and_takes_it_in_once) {
+  VisitedSet visited;
+  for (const std::uint64_t nodes : {200u, 1000u, 64u}) {
+    visited.reset(nodes);
+    std::array<std::uint32_t, 6> list{5, 63, 5, 0, 63, 7}, copy = list;  // a damaged list may name a node twice
+    BOOST_TEST(visited.keep_new(copy.data(), copy.size()) == 6u);
+    BOOST_TEST(visited.insert(list.data(), list.size()) == 4u);
+    BOOST_TEST((list[0] == 5 && list[1] == 63 && list[2] == 0 && list[3] == 7));
+    copy = {63, 1, 0, 2, 7, 5};
+    BOOST_TEST(visited.keep_new(copy.data(), copy.size()) == 2u);
+    BOOST_TEST((copy[0] == 1 && copy[1] == 2));
+    BOOST_TEST(visited.insert(copy.data(), 2) == 2u);
+    BOOST_TEST(visited.insert(copy.data(), 2) == 0u);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_pool_keeps_the_nearest_and_hands_each_out_once) {
   CandidatePool pool;
   VisitedSet visited;
@@ -147,14 +163,17 @@ BOOST_AUTO_TEST_CASE(a_pool_keeps_the_nearest_and_hands_each_out_once) {
     std::vector<std::uint32_t> handed;
     for (std::uint32_t i = 0; i < 60; ++i) {
       const auto node = i * 37 % 61;
-      BOOST_TEST(visited.insert(node));
-      BOOST_TEST(!visited.insert(node));
-      const auto distance = static_cast<float>(node % 7);
+      auto one = node;
+      BOOST_TEST(visited.insert(&one, 1) == 1u);
+      BOOST_TEST(visited.insert(&one, 1) == 0u);
+      const auto distance = static_cast<float>(node % 7) - 3;  // inner products give negative ones
       pool.offer(distance, node);
       all.push_back({distance, node});
       if (i % 3 == 0) {
-        const auto peeked = pool.peek(), next = pool.next();
-        BOOST_TEST(peeked == next);
+        const auto [first, second] = pool.peek();
+        const auto next = pool.next();
+        BOOST_TEST(next == first);
+        BOOST_TEST(pool.peek().first == second);
         if (next != CandidatePool::none) handed.push_back(next);
       }
     }

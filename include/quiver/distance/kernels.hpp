@@ -29,6 +29,10 @@ inline constexpr std::size_t gather_ahead = 32;
 
 /// How many lines of a row of so many bytes are asked for: the first ones, a processor goes on with longer rows by itself.
 [[nodiscard]] constexpr std::size_t lines_to_fetch(std::size_t bytes) noexcept { return std::min<std::size_t>((bytes + 63) / 64, 16); }
+/// Of how many rows of so many lines a walk asks for those that it will need later: as much as stays in the first cache beside what it needs now.
+[[nodiscard]] constexpr std::size_t rows_ahead(std::size_t lines) noexcept {
+  return std::clamp<std::size_t>(96 / std::max<std::size_t>(lines, 1), 2, gather_ahead);
+}
 [[gnu::always_inline]] inline void fetch_lines(const void* from, std::size_t lines) noexcept {
   for (std::size_t line = 0; line < lines; ++line) __builtin_prefetch(static_cast<const char*>(from) + line * 64);
 }

@@ -240,7 +240,7 @@ class HnswBuilder {
       query.fetch(level.row(links[i]));
       worker.scratch.nodes[i] = links[i];
     }
-    worker.scratch.measure(level, query, used);
+    worker.scratch.measure(level, query, worker.scratch.nodes, used);
     candidates.clear();
     candidates.push_back({from.distance, to});
     for (std::size_t i = 0; i < used; ++i) candidates.push_back({worker.scratch.distances[i], links[i]});

@@ -5,12 +5,14 @@
 #include <quiver/distance/kernels.hpp>
 #include <quiver/index/candidate_pool.hpp>
 
+#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <utility>
 
 namespace quiver::detail {
 
@@ -18,12 +20,13 @@ inline constexpr std::size_t max_hnsw_m = 128;                          // as th
 inline constexpr std::uint64_t max_hnsw_rows = std::uint64_t{1} << 31;  // a bit of a node's number is the pool's
 inline constexpr std::uint32_t no_link = ~std::uint32_t{0};
 
-/// Distances from one query, or one row, to rows: `at(row)` says how far one is, `each(rows, out)` how far some are, the first of which `fetch(row)` has asked
-/// the processor for.
+/// Distances from one query, or one row, to rows: `at(row)` says how far one is, `each(rows, out)` how far some are, the first gather_ahead of which
+/// `fetch(row)` has asked the processor for. `ahead()` rows may be fetched long before they are used.
 template <class S>
 concept HnswQuery = requires(const S& query, std::uint32_t row, std::span<const std::uint32_t> rows, float* out) {
   { query.at(row) } -> std::same_as<float>;
   query.fetch(row);
+  { query.ahead() } -> std::same_as<std::size_t>;
   query.each(rows, out);
 };
 
@@ -48,19 +51,39 @@ struct HnswLevel {
 
 /// What a walk needs; used again by the next one of the same thread.
 struct HnswScratch {
+  using Nodes = std::array<std::uint32_t, 2 * max_hnsw_m>;
+
   CandidatePool pool;
   VisitedSet visited;
-  std::array<std::uint32_t, 2 * max_hnsw_m> nodes, rows;
+  Nodes nodes, ahead, rows;
   std::array<float, 2 * max_hnsw_m> distances;
 
-  /// Leaves in `distances` how far the first `count` of `nodes` are. The query has been asked to fetch the first of them.
+  /// Leaves in `distances` how far the first `count` of some nodes are. The query has been asked to fetch the first of them.
   template <HnswQuery Query>
-  void measure(const HnswLevel& level, const Query& query, std::size_t count) {
-    if (level.rows == nullptr) return query.each(std::span(nodes).first(count), distances.data());
-    for (std::size_t i = 0; i < count; ++i) rows[i] = level.rows[nodes[i]];
+  void measure(const HnswLevel& level, const Query& query, const Nodes& of, std::size_t count) {
+    if (level.rows == nullptr) return query.each(std::span(of).first(count), distances.data());
+    for (std::size_t i = 0; i < count; ++i) rows[i] = level.rows[of[i]];
     query.each(std::span(rows).first(count), distances.data());
   }
+  /// Leaves the neighbours of a node that were not visited in `to`. Returns how many.
+  [[nodiscard]] std::size_t look_around(const HnswLevel& level, std::uint32_t node, Nodes& to) const noexcept {
+    const auto* const links = level.links_of(node);
+    std::size_t count = 0;
+    for (; count < level.degree; ++count) {
+      const auto neighbour = HnswLevel::load(links + count);
+      if (neighbour >= level.nodes) break;  // no_link, or a damaged number
+      to[count] = neighbour;
+      visited.prefetch(neighbour);
+    }
+    return visited.keep_new(to.data(), count);
+  }
 };
+
+/// Has the rows of nodes [first, last) of a list fetched.
+template <HnswQuery Query>
+void fetch_rows(const HnswLevel& level, const Query& query, const HnswScratch::Nodes& nodes, std::size_t first, std::size_t last) {
+  for (auto i = first; i < last; ++i) query.fetch(level.row(nodes[i]));
+}
 
 /// Steps to the nearest neighbour as long as that is nearer; from `node` of the level, to a node of it.
 template <HnswQuery Query>
@@ -77,7 +100,7 @@ template <HnswQuery Query>
       query.fetch(level.row(neighbour));
       scratch.nodes[count] = neighbour;
     }
-    scratch.measure(level, query, count);
+    scratch.measure(level, query, scratch.nodes, count);
     distances += count;
     for (std::size_t i = 0; i < count; ++i) {
       const float distance = scratch.distances[i];
@@ -91,39 +114,49 @@ template <HnswQuery Query>
   return node;
 }
 
-/// Leaves in scratch.pool the nodes of the level that were found nearest to the query, `ef` at most, from `entry` on.
+/// Leaves in scratch.pool the nodes of the level that were found nearest to the query, `ef` at most, from `entry` on. While the distances of one node's
+/// neighbours are computed, the rows of the next one's are on their way, and the links of the one behind that: three of four nodes are the ones foreseen.
 template <HnswQuery Query>
 void walk(const HnswLevel& level, const Query& query, std::uint32_t entry, std::size_t ef, HnswScratch& scratch, std::uint64_t& distances) {
   auto& pool = scratch.pool;
   auto& visited = scratch.visited;
-  auto& nodes = scratch.nodes;
+  auto* nodes = &scratch.nodes;
+  auto* ahead = &scratch.ahead;
   pool.reset(ef);
   visited.reset(level.nodes);
-  static_cast<void>(visited.insert(entry));
+  static_cast<void>(visited.insert(&entry, 1));
   const float first = query.at(level.row(entry));
   pool.offer(first == first ? first : std::numeric_limits<float>::infinity(), entry);  // what is no number elsewhere is below no bound
   ++distances;
+  auto foreseen = CandidatePool::none;
+  std::size_t ahead_count = 0;
   for (std::uint32_t node; (node = pool.next()) != CandidatePool::none;) {
-    const auto* const links = level.links_of(node);
-    std::size_t count = 0;
-    for (; count < level.degree; ++count) {
-      const auto neighbour = HnswLevel::load(links + count);
-      if (neighbour >= level.nodes) break;
-      nodes[count] = neighbour;
-      visited.prefetch(neighbour);
+    const bool fetched = node == foreseen;
+    if (fetched)
+      std::swap(nodes, ahead);
+    else
+      ahead_count = scratch.look_around(level, node, *nodes);
+    const auto count = visited.insert(nodes->data(), ahead_count);
+    fetch_rows(level, query, *nodes, fetched ? query.ahead() : 0, std::min(count, gather_ahead));
+    const auto [next, second] = pool.peek();
+    foreseen = next;
+    if (next != CandidatePool::none) {
+      ahead_count = scratch.look_around(level, next, *ahead);
+      fetch_rows(level, query, *ahead, 0, std::min(ahead_count, query.ahead()));
     }
-    if (const auto next = pool.peek(); next != CandidatePool::none) level.fetch_links(next);
-    std::size_t fresh = 0;
+    if (second != CandidatePool::none) level.fetch_links(second);
+    scratch.measure(level, query, *nodes, count);
+    distances += count;
+    // First those that may be near enough, without branches.
+    auto& near = scratch.rows;
+    std::size_t near_count = 0;
+    const auto bound = pool.bound();
     for (std::size_t i = 0; i < count; ++i) {
-      if (!visited.insert(nodes[i])) continue;
-      nodes[fresh] = nodes[i];
-      if (fresh < gather_ahead) query.fetch(level.row(nodes[fresh]));
-      ++fresh;
+      near[near_count] = static_cast<std::uint32_t>(i);
+      near_count += static_cast<std::size_t>(scratch.distances[i] < bound);
     }
-    scratch.measure(level, query, fresh);
-    distances += fresh;
-    for (std::size_t i = 0; i < fresh; ++i)
-      if (scratch.distances[i] < pool.bound() && pool.offer(scratch.distances[i], nodes[i])) level.fetch_links(nodes[i]);
+    for (std::size_t i = 0; i < near_count; ++i)
+      if (pool.offer(scratch.distances[near[i]], (*nodes)[near[i]])) level.fetch_links((*nodes)[near[i]]);
   }
 }
 

@@ -18,6 +18,7 @@ class FlatRowQuery {
     return query_.distance(query_.kernels().one(query_.data(), rows_.row(row), rows_.dimension), rows_, row);
   }
   void fetch(std::uint32_t row) const noexcept { fetch_lines(rows_.row(row), lines_); }
+  [[nodiscard]] std::size_t ahead() const noexcept { return rows_ahead(lines_); }
   void each(std::span<const std::uint32_t> which, float* out) const noexcept {
     if (query_.metric() == Metric::cosine)
       for (const auto row : which) __builtin_prefetch(rows_.inverse_norms + row);
@@ -44,6 +45,7 @@ class ViewedRowQuery {
     return distance(row);
   }
   void fetch(std::uint32_t) const noexcept {}
+  [[nodiscard]] static std::size_t ahead() noexcept { return 0; }
   void each(std::span<const std::uint32_t> which, float* out) const {
     scope_.renew();
     block_.prefetch(scope_, which);

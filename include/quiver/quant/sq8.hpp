@@ -32,6 +32,7 @@ class Sq8Query {
     return distance(kernels_->dot(reinterpret_cast<const std::int8_t*>(code), weights_.data(), weights_.size()), code);
   }
   void fetch(std::uint32_t row) const noexcept { fetch_lines(rows_ + std::size_t{row} * stride_, lines_); }
+  [[nodiscard]] std::size_t ahead() const noexcept { return rows_ahead(lines_); }
   /// REQUIRES: 256 rows at most.
   void each(std::span<const std::uint32_t> which, float* out) const noexcept {
     std::int32_t products[256];
