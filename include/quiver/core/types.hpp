@@ -46,6 +46,9 @@ struct Half {
 /// squared L2; 1 - inner product; 1 - cosine similarity.
 enum class Metric : std::uint8_t { l2 = 0, inner_product = 1, cosine = 2 };
 
+/// What the numbers of a stored vector are. Each converts to float exactly.
+enum class Element : std::uint8_t { float32 = 0, float16 = 1, int8 = 2, uint8 = 3 };
+
 /// What a write has reached when it returns: stable storage; the operating system, so that it survives the death of the process and not of the machine; nothing
 /// yet. What survives is always a prefix of what was written, also where levels are mixed.
 enum class Durability : std::uint8_t { sync, buffered, none };
@@ -57,6 +60,13 @@ struct Range {
 };
 
 }  // namespace quiver
+
+namespace quiver::detail {
+
+/// Bytes of one number. REQUIRES: one of the four.
+[[nodiscard]] constexpr std::size_t element_bytes(Element element) noexcept { return element == Element::float32 ? 4 : element == Element::float16 ? 2 : 1; }
+
+}  // namespace quiver::detail
 
 template <>
 struct std::hash<quiver::DocId> {

@@ -37,6 +37,12 @@ enum class FieldType : std::uint8_t { boolean = 0, int32, int64, uint32, uint64,
   return index < std::size(names) ? names[index] : std::string_view("unknown");
 }
 
+[[nodiscard]] constexpr std::string_view to_string(Element element) noexcept {
+  constexpr std::string_view names[] = {"float32", "float16", "int8", "uint8"};
+  const auto index = static_cast<std::size_t>(element);
+  return index < std::size(names) ? names[index] : std::string_view("unknown");
+}
+
 /// A string, string_view, literal or const char*.
 template <class S>
 concept TextLike = std::convertible_to<const S&, std::string_view> && !std::same_as<std::remove_cvref_t<S>, std::nullptr_t>;
