@@ -39,7 +39,7 @@ endfunction()
 
 quiver_unit(baseline BaselineUnit)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  set(quiver_avx2 -mavx2 -mfma)
+  set(quiver_avx2 -mavx2 -mfma -mf16c)
   set(quiver_avx512 ${quiver_avx2} -mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl)
   quiver_unit(avx2 Avx2Unit ${quiver_avx2})
   quiver_unit(avx512 Avx512Unit ${quiver_avx512})

@@ -158,7 +158,7 @@ BOOST_AUTO_TEST_CASE(all_kernels_of_a_set_give_the_same_bits_and_read_nothing_be
           const GuardedFloats rows(count * dimension), queries(3 * dimension);
           fill(rows.span(), Kind::mixed, random);
           fill(queries.span(), Kind::mixed, random);
-          const float* const pointers[] = {queries.data(), queries.data() + dimension, queries.data() + 2 * dimension};
+          const void* const pointers[] = {queries.data(), queries.data() + dimension, queries.data() + 2 * dimension};
           const FlatQuery query(metric, queries.span().first(dimension));
           const auto& kernels = query.kernels();
           std::vector<float> batch(3 * count), many(count), gathered(count);
@@ -218,6 +218,40 @@ BOOST_AUTO_TEST_CASE(sums_over_codes_are_the_same_whole_numbers_in_every_set) {
           BOOST_TEST(kernels.dot(row, weights.data(), padded) == exact, to_string(level));
         }
       }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(sums_over_bytes_are_the_same_bits_in_every_set_and_those_over_halves_as_near_to_the_oracle_as_promised) {
+  std::mt19937 random(8);
+  for (const std::size_t dimension : {1u, 7u, 15u, 16u, 33u, 63u, 64u, 100u, 785u, 4097u, 65536u})
+    for (const bool extreme : {false, true}) {
+      std::vector<std::uint8_t> rows(3 * dimension), bytes(dimension);
+      for (auto* v : {&rows, &bytes})
+        for (auto& x : *v) x = static_cast<std::uint8_t>(extreme ? (v == &rows ? 0x80 : 0x7F) : random());
+      std::vector<Half> halves(3 * dimension);
+      for (auto& x : halves) x = float_to_half(static_cast<float>(random() % 4096) / 64 - 32);
+      std::vector<float> query(dimension), wide(3 * dimension);
+      fill(query, Kind::ordinary, random);
+      const std::uint32_t which[] = {2, 0, 1};
+      for (const auto metric : {Metric::l2, Metric::inner_product})
+        for (const auto level : levels_here()) BOOST_TEST_CONTEXT(to_string(level) << ", dimension " << dimension) {
+            const KernelSet& set = best_set(level);
+            for (const auto element : {Element::int8, Element::uint8}) {
+              const auto& expected = kernel_set_of<PortableArch>.rows(element, metric);
+              float sums[3];
+              set.rows(element, metric).gather(bytes.data(), rows.data(), dimension, which, 3, sums);
+              for (std::size_t i = 0; i < 3; ++i) BOOST_TEST(sums[i] == expected.one(bytes.data(), rows.data() + which[i] * dimension, dimension));
+            }
+            set.elements.widen(Element::float16, halves.data(), halves.size(), wide.data());
+            const std::span<const float> floats(wide);
+            for (std::size_t r = 0; r < 3; ++r) {
+              const auto row = floats.subspan(r * dimension, dimension);
+              const double exact = metric == Metric::l2 ? oracle_l2(query, row) : oracle_dot(query, row);
+              const float sum = set.rows(Element::float16, metric).one(query.data(), halves.data() + r * dimension, dimension);
+              BOOST_TEST(std::abs(static_cast<double>(sum) - exact) <= distance_error(metric, query, row));
+              BOOST_TEST(sum == set.floats(metric).one(query.data(), row.data(), dimension));
+            }
+          }
     }
 }
 

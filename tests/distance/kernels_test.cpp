@@ -75,7 +75,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(all_shapes_give_the_same_bits, Arch, Architectures
       fill(r, Kind::mixed, random);
       fill(q, Kind::mixed, random);
       const auto& kernels = kernels_for<Arch>(metric);
-      std::vector<const float*> pointers;
+      std::vector<const void*> pointers;
       for (std::size_t i = 0; i < queries; ++i) pointers.push_back(&q[i * dimension]);
       for (std::size_t count = 1; count <= rows; ++count)
         for (std::size_t some = 1; some <= queries; ++some) {
@@ -106,7 +106,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(nothing_beyond_the_rows_is_read, Arch, Architectur
         const GuardedFloats rows(count * dimension, at_front), queries(3 * dimension, at_front), out(3 * count, at_front);
         std::fill(rows.span().begin(), rows.span().end(), 2.0f);
         std::fill(queries.span().begin(), queries.span().end(), 1.0f);
-        const float* const pointers[] = {queries.data(), queries.data() + dimension, queries.data() + 2 * dimension};
+        const void* const pointers[] = {queries.data(), queries.data() + dimension, queries.data() + 2 * dimension};
         for (const auto metric : {Metric::l2, Metric::inner_product}) {
           kernels_for<Arch>(metric).batch(pointers, 3, rows.data(), count, dimension, out.data());
           const float expected = static_cast<float>(dimension) * (metric == Metric::l2 ? 1.0f : 2.0f);

@@ -9,6 +9,10 @@
 #include <optional>
 #include <string_view>
 
+#if defined(QUIVER_RUNTIME_DISPATCH) && defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 namespace quiver {
 namespace detail {
 
@@ -32,11 +36,19 @@ inline constexpr std::array<const KernelSet*, 2> unit_sets{&baseline_set, &neon_
 inline constexpr std::array<const KernelSet*, 1> unit_sets{&baseline_set};
 #endif
 
+#if defined(__x86_64__)
+/// Whether this processor widens halves by itself, which compilers have no word for. REQUIRES: its system keeps the registers of AVX.
+[[nodiscard]] inline bool has_f16c() noexcept {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+#endif
+
 /// Whether this processor has the instructions of a unit, and its system keeps their registers: as dispatch_unit.cpp is compiled.
 [[nodiscard]] inline bool machine_has(SimdLevel level) noexcept {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
   switch (level) {

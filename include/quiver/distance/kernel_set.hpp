@@ -2,6 +2,7 @@
 #pragma once
 
 #include <quiver/distance/code_kernels.hpp>
+#include <quiver/distance/element_kernels.hpp>
 #include <quiver/distance/kernels.hpp>
 #include <quiver/distance/panel.hpp>
 
@@ -22,19 +23,42 @@ enum class SimdLevel : std::uint8_t { baseline, avx2, avx512, avx512_vnni, neon 
 
 namespace detail {
 
+/// What KernelSet::rows() takes a query as: floats where rows are floats or halves, bytes of the rows' own kind else.
+[[nodiscard]] constexpr Element asked_as(Element rows) noexcept { return rows == Element::float16 ? Element::float32 : rows; }
+
 /// The kernels of one instruction set. A constant: any number of threads, for as long as the program runs.
 struct KernelSet {
   SimdLevel level;
   Kernels squared_differences, products;
+  ElementKernels elements;
   PanelKernels panels;
   CodeKernels codes;
 
   [[nodiscard]] constexpr const Kernels& floats(Metric metric) const noexcept { return metric == Metric::l2 ? squared_differences : products; }
+  /// For rows of a kind, and queries as asked_as() says: once for a query, never for a row.
+  [[nodiscard]] constexpr const Kernels& rows(Element element, Metric metric) const noexcept {
+    return element == Element::float16 ? elements.halves.by(metric) : pairs(element, metric);
+  }
+  /// For rows of a kind among each other; the same bits as rows() with the same numbers.
+  [[nodiscard]] constexpr const Kernels& pairs(Element element, Metric metric) const noexcept {
+    switch (element) {
+      case Element::float16:
+        return elements.half_pairs.by(metric);
+      case Element::int8:
+        return elements.int8.by(metric);
+      case Element::uint8:
+        return elements.uint8.by(metric);
+      case Element::float32:
+        break;
+    }
+    return floats(metric);
+  }
 };
 
 template <class Arch>
 [[nodiscard]] consteval KernelSet make_kernel_set(SimdLevel level) {
-  return {level, kernels_for<Arch>(Metric::l2), kernels_for<Arch>(Metric::inner_product), panel_kernels<Arch>(), code_kernels<Arch>()};
+  return {
+      level, kernels_for<Arch>(Metric::l2), kernels_for<Arch>(Metric::inner_product), element_kernels_of<Arch>, panel_kernels<Arch>(), code_kernels<Arch>()};
 }
 
 /// What an architecture of xsimd's is called here.

@@ -1,4 +1,4 @@
-// SIMD kernels: squared L2 and inner product, one-to-one, one-to-many, many-to-many, as templates on the architecture.
+// SIMD kernels of floats and halves: squared L2 and inner product, one-to-one, one-to-many, many-to-many, as templates on the architecture.
 #pragma once
 
 #include <quiver/core/types.hpp>
@@ -9,20 +9,22 @@
 
 namespace quiver::detail {
 
-/// The kernels of one formula for one architecture. All of them give the same bits for the same pair of vectors, whichever is called.
-/// REQUIRES of all: dimension >= 1; rows lie one behind the other; no alignment beyond float's. Nothing beyond the rows is read.
+/// The kernels of one formula for one kind of numbers and one architecture. All of them give the same bits for the same pair of vectors, whichever is called.
+/// What the numbers of a query and those of a row are, KernelSet says, which hands them out.
+/// REQUIRES of all: dimension >= 1; rows lie one behind the other; no alignment beyond that of their numbers. Nothing beyond the rows is read.
 ///
-/// Error, with E the exact result and M the sum of the terms' magnitudes (M = E under L2, the sum of |a[i] * b[i]| under the inner product):
-/// |result - E| <= sum_error(dimension) * M + underflow_error(dimension) (oracle.hpp). Where a difference or M is beyond the range of float the
+/// Error where numbers are floats or halves, with E the exact result and M the sum of the terms' magnitudes (M = E under L2, the sum of |a[i] * b[i]| under the
+/// inner product): |result - E| <= sum_error(dimension) * M + underflow_error(dimension) (oracle.hpp). Where a difference or M is beyond the range of float the
 /// result may be an infinity, and under the inner product a NaN, which metric.hpp replaces before anything is ranked.
+/// Where they are bytes, the result is the float next to the exact sum, the same bits in every set.
 struct Kernels {
-  float (*one)(const float* query, const float* row, std::size_t dimension) noexcept;
+  float (*one)(const void* query, const void* row, std::size_t dimension) noexcept;
   /// out[r] for row r of `count`.
-  void (*many)(const float* query, const float* rows, std::size_t count, std::size_t dimension, float* out) noexcept;
+  void (*many)(const void* query, const void* rows, std::size_t count, std::size_t dimension, float* out) noexcept;
   /// out[i] for row which[i], wherever that is. Rows are fetched while those `gather_ahead` before them are computed; the first ones the caller fetches.
-  void (*gather)(const float* query, const float* rows, std::size_t dimension, const std::uint32_t* which, std::size_t count, float* out) noexcept;
+  void (*gather)(const void* query, const void* rows, std::size_t dimension, const std::uint32_t* which, std::size_t count, float* out) noexcept;
   /// out[q * count + r] for query q and row r.
-  void (*batch)(const float* const* queries, std::size_t query_count, const float* rows, std::size_t count, std::size_t dimension, float* out) noexcept;
+  void (*batch)(const void* const* queries, std::size_t query_count, const void* rows, std::size_t count, std::size_t dimension, float* out) noexcept;
 };
 
 inline constexpr std::size_t gather_ahead = 32;
@@ -77,18 +79,18 @@ template <class Arch>
   return Lanes<Arch>::load(lane_masks<Arch>.data() + rest);
 }
 
-/// Fewer than `width` floats, zeros behind them.
-template <class Arch>
-[[nodiscard, gnu::always_inline]] inline typename Lanes<Arch>::Vector load_short(const float* from, std::size_t count) noexcept {
-  float padded[Lanes<Arch>::width] = {};
+/// Fewer than `width` numbers, zeros behind them.
+template <class Arch, class T>
+[[nodiscard, gnu::always_inline]] inline typename Lanes<Arch>::Vector load_short(const T* from, std::size_t count) noexcept {
+  T padded[Lanes<Arch>::width] = {};
   for (std::size_t i = 0; i < count; ++i) padded[i] = from[i];
   return Lanes<Arch>::load(padded);
 }
 
-/// out[q][r] = the formula summed over the dimension for Q queries against R rows. Each pair has two chains of vectors, added in the same order
-/// whatever Q and R are: that is what makes all kernels agree bit for bit.
-template <class Arch, template <class> class Formula, std::size_t Q, std::size_t R>
-[[gnu::always_inline]] inline void accumulate(const float* const (&queries)[Q], const float* const (&rows)[R], std::size_t dimension,
+/// out[q][r] = the formula summed over the dimension for Q queries against R rows, each of floats or of halves. Each pair has two chains of vectors, added in
+/// the same order whatever Q and R are: that is what makes all kernels agree bit for bit.
+template <class Arch, template <class> class Formula, std::size_t Q, std::size_t R, class Asked, class Row>
+[[gnu::always_inline]] inline void accumulate(const Asked* const (&queries)[Q], const Row* const (&rows)[R], std::size_t dimension,
                                               float (&out)[Q][R]) noexcept {
   using L = Lanes<Arch>;
   using V = typename L::Vector;
@@ -134,64 +136,80 @@ template <class Arch, template <class> class Formula, std::size_t Q, std::size_t
   unrolled<Q>([&](auto q) { unrolled<R>([&](auto r) { out[q][r] = L::sum(L::add(even[q][r], odd[q][r])); }); });
 }
 
-template <class Arch, template <class> class Formula>
-[[nodiscard]] inline float one_to_one(const float* query, const float* row, std::size_t dimension) noexcept {
+template <class Arch, template <class> class Formula, class Asked = float, class Row = float>
+[[nodiscard]] inline float one_to_one(const void* query, const void* row, std::size_t dimension) noexcept {
   float out[1][1];
-  accumulate<Arch, Formula, 1, 1>({query}, {row}, dimension, out);
+  accumulate<Arch, Formula, 1, 1>({static_cast<const Asked*>(query)}, {static_cast<const Row*>(row)}, dimension, out);
   return out[0][0];
 }
 
-template <class Arch, template <class> class Formula>
-inline void one_to_many(const float* query, const float* rows, std::size_t count, std::size_t dimension, float* out) noexcept {
+template <class Arch, template <class> class Formula, class Asked = float, class Row = float>
+inline void one_to_many(const void* asked, const void* all, std::size_t count, std::size_t dimension, float* out) noexcept {
+  const auto* const query = static_cast<const Asked*>(asked);
+  const auto* const rows = static_cast<const Row*>(all);
   // Short rows one after another: the processor fetches ahead of one stream, and several that leap over each other's lines only disturb it (1.1x of a
   // plain sum of the words against 1.8x, Zen 3). Long ones side by side: each is a stream of its own, and more sums hide the additions' latency.
-  constexpr std::size_t long_row = 640, side_by_side = 8;
+  constexpr std::size_t long_row = 2560 / sizeof(Row), side_by_side = 8;
   std::size_t r = 0;
   if (dimension >= long_row)
     for (; r + side_by_side <= count; r += side_by_side) {
-      const float* streams[side_by_side];
+      const Row* streams[side_by_side];
       for (std::size_t i = 0; i < side_by_side; ++i) streams[i] = rows + (r + i) * dimension;
       float sums[1][side_by_side];
       accumulate<Arch, Formula, 1, side_by_side>({query}, streams, dimension, sums);
       std::copy_n(sums[0], side_by_side, out + r);
     }
-  for (; r < count; ++r) out[r] = one_to_one<Arch, Formula>(query, rows + r * dimension, dimension);
+  for (; r < count; ++r) out[r] = one_to_one<Arch, Formula, Asked, Row>(query, rows + r * dimension, dimension);
 }
 
-template <class Arch, template <class> class Formula>
-inline void one_to_some(const float* query, const float* rows, std::size_t dimension, const std::uint32_t* which, std::size_t count, float* out) noexcept {
-  const auto row = [&](std::size_t i) { return rows + std::size_t{which[i]} * dimension; };
-  const auto lines = lines_to_fetch(dimension * sizeof(float));
+template <class Arch, template <class> class Formula, class Asked = float, class Row = float>
+inline void one_to_some(const void* query, const void* rows, std::size_t dimension, const std::uint32_t* which, std::size_t count, float* out) noexcept {
+  const auto row = [&](std::size_t i) { return static_cast<const Row*>(rows) + std::size_t{which[i]} * dimension; };
+  const auto lines = lines_to_fetch(dimension * sizeof(Row));
   for (std::size_t i = 0; i < count; ++i) {
     if (i + gather_ahead < count) fetch_lines(row(i + gather_ahead), lines);
-    out[i] = one_to_one<Arch, Formula>(query, row(i), dimension);
+    out[i] = one_to_one<Arch, Formula, Asked, Row>(query, row(i), dimension);
   }
 }
 
-template <class Arch, template <class> class Formula>
-inline void many_to_many(const float* const* queries, std::size_t query_count, const float* rows, std::size_t count, std::size_t dimension,
-                         float* out) noexcept {
+template <class Arch, template <class> class Formula, class Asked = float, class Row = float>
+inline void many_to_many(const void* const* queries, std::size_t query_count, const void* rows, std::size_t count, std::size_t dimension, float* out) noexcept {
+  const auto query = [&](std::size_t q) { return static_cast<const Asked*>(queries[q]); };
   // Two rows outside, pairs of queries inside: the rows stay in the first-level cache while the queries pass.
   std::size_t r = 0;
   for (; r + 2 <= count; r += 2) {
-    const float* const row = rows + r * dimension;
+    const Row* const row = static_cast<const Row*>(rows) + r * dimension;
     std::size_t q = 0;
     for (; q + 2 <= query_count; q += 2) {
       float four[2][2];
-      accumulate<Arch, Formula, 2, 2>({queries[q], queries[q + 1]}, {row, row + dimension}, dimension, four);
+      accumulate<Arch, Formula, 2, 2>({query(q), query(q + 1)}, {row, row + dimension}, dimension, four);
       std::copy_n(four[0], 2, out + q * count + r);
       std::copy_n(four[1], 2, out + (q + 1) * count + r);
     }
-    if (q < query_count) one_to_many<Arch, Formula>(queries[q], row, 2, dimension, out + q * count + r);
+    if (q < query_count) one_to_many<Arch, Formula, Asked, Row>(queries[q], row, 2, dimension, out + q * count + r);
   }
   if (r < count)
-    for (std::size_t q = 0; q < query_count; ++q) out[q * count + r] = one_to_one<Arch, Formula>(queries[q], rows + r * dimension, dimension);
+    for (std::size_t q = 0; q < query_count; ++q)
+      out[q * count + r] = one_to_one<Arch, Formula, Asked, Row>(queries[q], static_cast<const Row*>(rows) + r * dimension, dimension);
 }
 
-template <class Arch, template <class> class Formula>
-inline constexpr Kernels kernels_of{one_to_one<Arch, Formula>, one_to_many<Arch, Formula>, one_to_some<Arch, Formula>, many_to_many<Arch, Formula>};
+template <class Arch, template <class> class Formula, class Asked = float, class Row = float>
+inline constexpr Kernels kernels_of{one_to_one<Arch, Formula, Asked, Row>, one_to_many<Arch, Formula, Asked, Row>, one_to_some<Arch, Formula, Asked, Row>,
+                                    many_to_many<Arch, Formula, Asked, Row>};
 
-/// The kernels behind a metric: squared differences for L2, products for the others. Looked up once per query or index, never per vector.
+/// Floats of `count` halves.
+template <class Arch>
+inline void widen_halves(const Half* from, std::size_t count, float* out) noexcept {
+  using L = Lanes<Arch>;
+  std::size_t i = 0;
+  for (; i + L::width <= count; i += L::width) L::store(out + i, L::load(from + i));
+  if (i == count) return;
+  float rest[L::width];
+  L::store(rest, load_short<Arch>(from + i, count - i));
+  std::copy_n(rest, count - i, out + i);
+}
+
+/// The kernels of floats behind a metric: squared differences for L2, products for the others. Looked up once per query or index, never per vector.
 template <class Arch = NativeArch>
 [[nodiscard]] constexpr const Kernels& kernels_for(Metric metric) noexcept {
   return metric == Metric::l2 ? kernels_of<Arch, SquaredDifference> : kernels_of<Arch, Product>;

@@ -1,6 +1,8 @@
 // The one door to xsimd: the few vector operations that the kernels are written in, for any architecture, under xsimd 8.1 and 13 alike.
 #pragma once
 
+#include <quiver/core/half.hpp>
+
 #include <xsimd/xsimd.hpp>
 
 #include <bit>
@@ -8,6 +10,12 @@
 #include <cstdint>
 #include <type_traits>
 #include <utility>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
 
 namespace quiver::detail {
 
@@ -25,6 +33,25 @@ using NativeArch = xsimd::default_arch;
 /// An architecture of plain loops over eight floats: to hold the kernels against another set, and for machines that xsimd has nothing for.
 struct PortableArch {};
 
+#if defined(__SSE2__)
+/// Four halves as floats, by arithmetic on their bits. No subnormal float comes up on the way: a program may have them taken for zeros.
+[[nodiscard, gnu::always_inline]] inline __m128 widen_four(const Half* from) noexcept {
+  const __m128i bits = _mm_unpacklo_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)), _mm_setzero_si128());
+  const __m128i sign = _mm_slli_epi32(_mm_and_si128(bits, _mm_set1_epi32(0x8000)), 16);
+  const __m128i moved = _mm_slli_epi32(_mm_and_si128(bits, _mm_set1_epi32(0x7FFF)), 13);
+  // The exponent counts from -15 in a half, from -127 in a float; the highest one means infinity in both.
+  const __m128i rebase = _mm_set1_epi32(112 << 23);
+  const __m128i highest = _mm_cmpgt_epi32(moved, _mm_set1_epi32(0x7BFF << 13));
+  const __m128i normal = _mm_add_epi32(_mm_add_epi32(moved, rebase), _mm_and_si128(highest, rebase));
+  // A subnormal half is fraction * 2^-24: behind the leading one of 2^-14 the fraction stands right, and then 2^-14 is taken off.
+  const __m128i leading_one = _mm_set1_epi32(113 << 23);
+  const __m128i subnormal = _mm_castps_si128(_mm_sub_ps(_mm_castsi128_ps(_mm_add_epi32(moved, leading_one)), _mm_castsi128_ps(leading_one)));
+  const __m128i is_subnormal = _mm_cmplt_epi32(moved, _mm_set1_epi32(0x0400 << 13));
+  const __m128i magnitude = _mm_or_si128(_mm_and_si128(is_subnormal, subnormal), _mm_andnot_si128(is_subnormal, normal));
+  return _mm_castsi128_ps(_mm_or_si128(magnitude, sign));
+}
+#endif
+
 /// Vectors of `width` floats and what the kernels do with them. Stateless.
 template <class Arch>
 struct Lanes {
@@ -34,6 +61,25 @@ struct Lanes {
   static constexpr bool vnni = false;
 
   [[gnu::always_inline]] static Vector load(const float* from) noexcept { return Vector::load_unaligned(from); }
+  /// `width` halves as floats, exactly.
+  [[gnu::always_inline]] static Vector load(const Half* from) noexcept {
+#if defined(__AVX512F__)
+    if constexpr (width == 16) return Vector(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
+#endif
+#if defined(__F16C__)
+    if constexpr (width == 8) return Vector(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+#elif defined(__AVX__)
+    if constexpr (width == 8) return Vector(_mm256_insertf128_ps(_mm256_castps128_ps256(widen_four(from)), widen_four(from + 4), 1));
+#endif
+#if defined(__SSE2__)
+    if constexpr (width == 4) return Vector(widen_four(from));
+#elif defined(__aarch64__)
+    if constexpr (width == 4) return Vector(vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(reinterpret_cast<const std::uint16_t*>(from)))));
+#endif
+    float wide[width];
+    for (std::size_t i = 0; i < width; ++i) wide[i] = half_to_float(from[i]);
+    return load(wide);
+  }
   [[gnu::always_inline]] static void store(float* to, const Vector& v) noexcept { v.store_unaligned(to); }
   [[gnu::always_inline]] static Vector broadcast(float value) noexcept { return Vector(value); }
   [[gnu::always_inline]] static Vector both(const Vector& a, const Vector& b) noexcept { return a & b; }
@@ -76,6 +122,9 @@ struct Lanes<PortableArch> {
 
   static Vector load(const float* from) noexcept {
     return each([&](std::size_t i) { return from[i]; });
+  }
+  static Vector load(const Half* from) noexcept {
+    return each([&](std::size_t i) { return half_to_float(from[i]); });
   }
   static void store(float* to, const Vector& v) noexcept {
     for (std::size_t i = 0; i < width; ++i) to[i] = v.at[i];

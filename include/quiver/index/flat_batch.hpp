@@ -21,7 +21,10 @@ class FlatPanel {
 
   /// REQUIRES: 1 to 32 queries of one metric and one dimension.
   explicit FlatPanel(std::span<const FlatQuery> queries) : queries_(queries), dimension_(queries.front().dimension()) {
-    for (const auto& query : queries) pointers_.push_back(query.data());
+    for (const auto& query : queries) {
+      values_.push_back(query.data());
+      asked_.push_back(query.data());
+    }
     raw_.resize(queries.size() * panel_rows);
   }
 
@@ -54,14 +57,14 @@ class FlatPanel {
   }
 
   void scan_directly(const FlatRows& rows, std::uint64_t first_id, std::span<TopK> best) {
-    queries_.front().kernels().batch(pointers_.data(), queries_.size(), rows.rows, rows.count, dimension_, raw_.data());
+    queries_.front().kernels().batch(asked_.data(), queries_.size(), rows.rows, rows.count, dimension_, raw_.data());
     for (std::size_t q = 0; q < queries_.size(); ++q) queries_[q].offer(raw_.data() + q * rows.count, rows, first_id, best[q]);
   }
 
   /// Packs the queries once, and brings the thresholds up to the bounds that the sets have reached.
   void prepare(std::span<const TopK> best) {
     if (packed_.empty()) {
-      packed_ = pack_panel(pointers_.data(), queries_.size(), dimension_);
+      packed_ = pack_panel(values_.data(), queries_.size(), dimension_);
       for (const auto& query : queries_) norms_.push_back(oracle_dot({query.data(), dimension_}, {query.data(), dimension_}));
       bounds_.assign(queries_.size(), std::numeric_limits<float>::quiet_NaN());
       std::fill_n(thresholds_.factor, panel_width, 0.0f);
@@ -139,11 +142,12 @@ class FlatPanel {
 
   std::span<const FlatQuery> queries_;
   std::size_t dimension_;
-  std::vector<const float*> pointers_;
-  std::vector<float> raw_;     // kernel results of a block
-  std::vector<float> packed_;  // empty until first needed
-  std::vector<double> norms_;  // squared
-  std::vector<float> bounds_;  // those that the thresholds were made for
+  std::vector<const float*> values_;
+  std::vector<const void*> asked_;  // the same as the kernels take them
+  std::vector<float> raw_;          // kernel results of a block
+  std::vector<float> packed_;       // empty until first needed
+  std::vector<double> norms_;       // squared
+  std::vector<float> bounds_;       // those that the thresholds were made for
   PanelThresholds thresholds_;
   std::array<float, panel_rows> row_values_;
   std::array<std::uint32_t, panel_rows> interest_;
