@@ -40,11 +40,14 @@ void ask(const Flat& flat, Metric metric, std::size_t file_size) {
   // Distances of what is not a number have no order; what a writer refuses, a damaged file may hold.
   bool ordered = true;
   std::vector<float> elements;
-  for (std::uint64_t row = 0; row < flat.rows(); ++row)
-    for (const float element : flat.row(scope, row)) {
-      elements.push_back(element);
-      ordered = ordered && std::abs(element) < 1e15f;
+  for (std::uint64_t row = 0; row < flat.rows(); ++row) {
+    const auto stored = flat.row(scope, row);
+    if (stored.size() != dimension * sizeof(float)) broken("a row of another size");
+    for (std::size_t i = 0; i < dimension; ++i) {
+      elements.push_back(load<float>(&stored[i * sizeof(float)]));
+      ordered = ordered && std::abs(elements.back()) < 1e15f;
     }
+  }
   const std::vector<float> queries{1, 0, 0, 0.5f, -2, 1};
   std::vector<FlatQuery> both;
   std::vector<TopK> best, alone;

@@ -12,6 +12,7 @@
 #include "support/strict_policy.hpp"
 #include "support/temp_folder.hpp"
 
+#include <algorithm>
 #include <random>
 #include <tuple>
 #include <vector>
@@ -82,8 +83,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_block_is_searched_as_the_rows_it_was_written_fro
       for (const std::size_t row : {std::size_t{0}, count / 2, count - 1}) {
         scope.renew();
         const auto found = block.row(scope, row);
-        BOOST_TEST(found.size() == dimension);
-        BOOST_TEST(std::equal(found.begin(), found.end(), &values[row * dimension]));
+        BOOST_TEST(std::ranges::equal(found, std::as_bytes(std::span(values).subspan(row * dimension, dimension))));
       }
       block.block().verify(scope);
     }

@@ -60,6 +60,9 @@ BOOST_AUTO_TEST_CASE(each_factory_gives_its_type) {
   BOOST_TEST(to_string(static_cast<FieldType>(99)) == "unknown");
   BOOST_TEST(to_string(Metric::inner_product) == "inner_product");
   BOOST_TEST(to_string(static_cast<Metric>(3)) == "unknown");
+  BOOST_TEST(to_string(Element::float32) == "float32");
+  BOOST_TEST(to_string(Element::uint8) == "uint8");
+  BOOST_TEST(to_string(static_cast<Element>(4)) == "unknown");
 }
 
 BOOST_AUTO_TEST_CASE(marks_on_a_variable_change_it_and_marks_on_a_temporary_return_a_new_one) {

@@ -38,8 +38,8 @@ struct Written {
       const auto& field = schema.vectors()[i];
       const auto name = "seg-000001/blk-00000" + std::to_string(i + 1) + ".vector_index";
       auto block = store.create(name);
-      files.vectors.push_back(
-          {name, write_flat_block(block, field.metric(), field.dimension(), rows, [&](std::uint64_t row) { return memtable.vector(i, row).data(); })});
+      files.vectors.push_back({name, write_flat_block(block, field.metric(), {field.dimension(), field.element()}, rows,
+                                                      [&](std::uint64_t row) { return memtable.vector(i, row).data(); })});
       store.publish(std::move(block));
     }
     files.graphs.resize(files.vectors.size());

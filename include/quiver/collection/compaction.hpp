@@ -262,7 +262,7 @@ class CompactionWriter {
     std::optional<LiveCursor<P>> cursor;
     auto scope = store_.read_scope();
     std::uint64_t steps = 0;
-    return write_flat_block(to, vector.metric(), vector.dimension(), group.live, [&](std::uint64_t row) {
+    return write_flat_block(to, vector.metric(), {vector.dimension(), vector.element()}, group.live, [&](std::uint64_t row) {
       // Row after row, and for the norms from the start again.
       if (row == 0) cursor.emplace(store_, parts(group), base_.deletes);
       if (!cursor->next()) fail(Errc::corruption, store_.path(), "the segments hold fewer rows than the manifest says");

@@ -135,7 +135,8 @@ template <WritableStoragePolicy P, StoragePolicy From>
       block.type = BlockType::vector_index;
       block.field = field.name();
       block.file = draft(block_name({segment.id, next.next_block++, BlockType::vector_index}), [&](auto& to) {
-        return write_flat_block(to, field.metric(), field.dimension(), count, [&](std::uint64_t row) { return memtable.vector(i, first + row).data(); });
+        return write_flat_block(to, field.metric(), {field.dimension(), field.element()}, count,
+                                [&](std::uint64_t row) { return memtable.vector(i, first + row).data(); });
       });
       segment.blocks.push_back(std::move(block));
     }

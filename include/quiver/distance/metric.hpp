@@ -31,21 +31,29 @@ namespace quiver::detail {
 /// L2: as it is; what overflowed is +infinity.
 [[nodiscard]] inline float l2_distance(float sum) noexcept { return sum == sum ? sum : std::numeric_limits<float>::infinity(); }
 
-/// 1 - dot. Where float overflowed, the sum in double decides; only what is itself beyond the range of float is an infinity.
-[[nodiscard]] inline float inner_product_distance(float dot, const float* query, const float* row, std::size_t dimension) noexcept {
+/// 1 - dot. Where float overflowed, the distance in double decides, exact(); only what is itself beyond the range of float is an infinity.
+template <class Exact>
+[[nodiscard, gnu::always_inline]] inline float inner_product_distance(float dot, Exact&& exact) noexcept {
   const float distance = 1.0f - dot;
   if (is_number(distance)) [[likely]]
     return distance;
-  return to_distance(oracle_distance(Metric::inner_product, {query, dimension}, {row, dimension}));
+  return to_distance(exact());
+}
+[[nodiscard]] inline float inner_product_distance(float dot, const float* query, const float* row, std::size_t dimension) noexcept {
+  return inner_product_distance(dot, [&] { return oracle_distance(Metric::inner_product, {query, dimension}, {row, dimension}); });
 }
 
 /// 1 - dot / (|query| * |row|), in double where a norm is not plain. Not clamped: of a vector with itself it may be 1e-7 below zero.
-[[nodiscard]] inline float cosine_distance(float dot, float query_inverse, float row_inverse, const float* query, const float* row,
-                                           std::size_t dimension) noexcept {
+template <class Exact>
+[[nodiscard, gnu::always_inline]] inline float cosine_distance(float dot, float query_inverse, float row_inverse, Exact&& exact) noexcept {
   const float distance = 1.0f - dot * query_inverse * row_inverse;
   if (plain_inverse_norm(query_inverse) && plain_inverse_norm(row_inverse) && is_number(distance)) [[likely]]
     return distance;
-  return to_distance(oracle_distance(Metric::cosine, {query, dimension}, {row, dimension}));
+  return to_distance(exact());
+}
+[[nodiscard]] inline float cosine_distance(float dot, float query_inverse, float row_inverse, const float* query, const float* row,
+                                           std::size_t dimension) noexcept {
+  return cosine_distance(dot, query_inverse, row_inverse, [&] { return oracle_distance(Metric::cosine, {query, dimension}, {row, dimension}); });
 }
 
 /// How far a distance may be from oracle_distance().

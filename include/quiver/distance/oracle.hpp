@@ -1,6 +1,7 @@
 // Distances in double precision, one term after another: what every kernel is held against, and what answers where float cannot.
 #pragma once
 
+#include <quiver/core/half.hpp>
 #include <quiver/core/types.hpp>
 
 #include <cmath>
@@ -33,6 +34,35 @@ namespace quiver::detail {
   if (metric == Metric::l2) return oracle_l2(a, b);
   if (metric == Metric::inner_product) return 1 - oracle_dot(a, b);
   return 1 - oracle_dot(a, b) / (std::sqrt(oracle_dot(a, a)) * std::sqrt(oracle_dot(b, b)));
+}
+
+/// One number of a vector of any kind.
+[[nodiscard]] inline double number_at(Element element, const void* vector, std::size_t i) noexcept {
+  switch (element) {
+    case Element::float32:
+      return static_cast<double>(static_cast<const float*>(vector)[i]);
+    case Element::float16:
+      return static_cast<double>(half_to_float(static_cast<const Half*>(vector)[i]));
+    case Element::int8:
+      return static_cast<double>(static_cast<const std::int8_t*>(vector)[i]);
+    case Element::uint8:
+      break;
+  }
+  return static_cast<double>(static_cast<const std::uint8_t*>(vector)[i]);
+}
+
+/// The same distance of vectors of any kinds.
+[[nodiscard]] inline double oracle_distance(Metric metric, Element a_kind, const void* a, Element b_kind, const void* b, std::size_t dimension) noexcept {
+  double squares = 0, dot = 0, a_dot = 0, b_dot = 0;
+  for (std::size_t i = 0; i < dimension; ++i) {
+    const double x = number_at(a_kind, a, i), y = number_at(b_kind, b, i);
+    squares += (x - y) * (x - y);
+    dot += x * y;
+    a_dot += x * x;
+    b_dot += y * y;
+  }
+  if (metric == Metric::l2) return squares;
+  return metric == Metric::inner_product ? 1 - dot : 1 - dot / (std::sqrt(a_dot) * std::sqrt(b_dot));
 }
 
 /// The nearest float; beyond the range of float an infinity of its sign. What is no number is +infinity: farther than all that is one.

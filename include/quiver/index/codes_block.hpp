@@ -29,7 +29,10 @@ enum class CodesKind : std::uint32_t { none = 0, sq8 = 1 };  // none: no quantiz
 template <class Draft, class Step>
 [[nodiscard]] FileIdentity write_sq8_block(Draft& draft, Metric metric, const FlatRows& rows, Step&& step, std::optional<FileId> id = std::nullopt) {
   constexpr std::size_t batch = 1024;
-  const auto row = [&](std::size_t r) { return scaled(metric, {rows.row(r), rows.dimension}, metric == Metric::cosine ? rows.inverse_norms[r] : 1.0f); };
+  std::vector<float> room;
+  const auto row = [&](std::size_t r) {
+    return scaled(metric, {rows.floats(r, 1, room), rows.dimension}, metric == Metric::cosine ? rows.inverse_norms[r] : 1.0f);
+  };
   Sq8Quantizer::Trainer trainer(rows.dimension);
   for (std::size_t r = 0; r < rows.count; ++r) {
     trainer.add(row(r));

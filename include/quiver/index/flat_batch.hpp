@@ -23,7 +23,7 @@ class FlatPanel {
   explicit FlatPanel(std::span<const FlatQuery> queries) : queries_(queries), dimension_(queries.front().dimension()) {
     for (const auto& query : queries) {
       values_.push_back(query.data());
-      asked_.push_back(query.data());
+      asked_.push_back(query.asked());
     }
     raw_.resize(queries.size() * panel_rows);
   }
@@ -36,14 +36,15 @@ class FlatPanel {
       return scan_directly(rows, first_id, best);
     }
     prepare(best);
-    set_row_values(rows);
-    queries_.front().panels().select(packed_.data(), queries_.size(), rows.rows, rows.count, dimension_, thresholds_, row_values_.data(), interest_.data());
+    const float* const floats = rows.floats(0, rows.count, widened_);
+    set_row_values(rows, floats);
+    queries_.front().panels().select(packed_.data(), queries_.size(), floats, rows.count, dimension_, thresholds_, row_values_.data(), interest_.data());
     std::size_t looked = 0;
     for (std::size_t r = 0; r < rows.count; ++r)
       for (auto bits = interest_[r]; bits != 0; bits &= bits - 1, ++looked) {
         const auto q = static_cast<std::size_t>(std::countr_zero(bits));
         const auto& query = queries_[q];
-        best[q].offer(query.distance(query.kernels().one(query.data(), rows.row(r), dimension_), rows, r), first_id + r);
+        best[q].offer(query.distance(query.kernels().one(query.asked(), rows.row(r), dimension_), rows, r), first_id + r);
       }
     // After a block in which the rough step was of little use, some go without it: more each time in a row.
     const bool useful = looked * 8 <= rows.count * queries_.size();
@@ -113,13 +114,13 @@ class FlatPanel {
     thresholds_.offset[q] = at_most(offset);
   }
 
-  void set_row_values(const FlatRows& rows) noexcept {
+  void set_row_values(const FlatRows& rows, const float* floats) noexcept {
     constexpr float none = std::numeric_limits<float>::quiet_NaN();
     if (queries_.front().metric() == Metric::cosine) {
       for (std::size_t r = 0; r < rows.count; ++r) row_values_[r] = plain_inverse_norm(rows.inverse_norms[r]) ? 1.0f / rows.inverse_norms[r] : none;
       return;
     }
-    queries_.front().panels().squared_norms(rows.rows, rows.count, dimension_, row_values_.data());
+    queries_.front().panels().squared_norms(floats, rows.count, dimension_, row_values_.data());
     if (queries_.front().metric() == Metric::l2) {
       const float half = at_most((1 - l2_share()) / 2);
       for (std::size_t r = 0; r < rows.count; ++r) row_values_[r] = row_values_[r] <= static_cast<float>(plain_norm) ? row_values_[r] * half : none;
@@ -147,6 +148,7 @@ class FlatPanel {
   std::vector<float> raw_;          // kernel results of a block
   std::vector<float> packed_;       // empty until first needed
   std::vector<double> norms_;       // squared
+  std::vector<float> widened_;      // the rows of a block, where they are no floats
   std::vector<float> bounds_;       // those that the thresholds were made for
   PanelThresholds thresholds_;
   std::array<float, panel_rows> row_values_;

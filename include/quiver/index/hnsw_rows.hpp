@@ -1,4 +1,4 @@
-// Rows of floats in memory, as a graph is built over them and walked.
+// Rows in memory, as a graph is built over them and walked.
 #pragma once
 
 #include <quiver/distance/metric.hpp>
@@ -12,17 +12,18 @@ namespace quiver::detail {
 /// Distances from one vector to rows, bit for bit those of a flat scan. A view; any number of threads.
 class FlatRowQuery {
  public:
-  FlatRowQuery(const FlatRows& rows, const FlatQuery& query) noexcept : rows_(rows), query_(query), lines_(lines_to_fetch(rows.dimension * sizeof(float))) {}
+  FlatRowQuery(const FlatRows& rows, const FlatQuery& query) noexcept
+      : rows_(rows), query_(query), stride_(rows.row_bytes()), lines_(lines_to_fetch(stride_)) {}
 
   [[nodiscard]] float at(std::uint32_t row) const noexcept {
-    return query_.distance(query_.kernels().one(query_.data(), rows_.row(row), rows_.dimension), rows_, row);
+    return query_.distance(query_.kernels().one(query_.asked(), at_row(row), rows_.dimension), rows_, row);
   }
-  void fetch(std::uint32_t row) const noexcept { fetch_lines(rows_.row(row), lines_); }
+  void fetch(std::uint32_t row) const noexcept { fetch_lines(at_row(row), lines_); }
   [[nodiscard]] std::size_t ahead() const noexcept { return rows_ahead(lines_); }
   void each(std::span<const std::uint32_t> which, float* out) const noexcept {
     if (query_.metric() == Metric::cosine)
       for (const auto row : which) __builtin_prefetch(rows_.inverse_norms + row);
-    query_.kernels().gather(query_.data(), rows_.rows, rows_.dimension, which.data(), which.size(), out);
+    query_.kernels().gather(query_.asked(), rows_.rows, rows_.dimension, which.data(), which.size(), out);
     if (query_.metric() == Metric::l2)
       for (std::size_t i = 0; i < which.size(); ++i) out[i] = l2_distance(out[i]);
     else
@@ -30,9 +31,11 @@ class FlatRowQuery {
   }
 
  private:
+  [[nodiscard]] const std::byte* at_row(std::uint32_t row) const noexcept { return static_cast<const std::byte*>(rows_.rows) + row * stride_; }
+
   FlatRows rows_;
   FlatQuery query_;
-  std::size_t lines_;
+  std::size_t stride_, lines_;
 };
 
 /// The same where rows are viewed, those that are asked for together read together, and bit for bit as well. Renews the scope; one thread.
@@ -55,7 +58,7 @@ class ViewedRowQuery {
  private:
   [[nodiscard]] float distance(std::uint32_t row) const {
     const auto one = block_.one(scope_, row);
-    return query_.distance(query_.kernels().one(query_.data(), one.rows, one.dimension), one, 0);
+    return query_.distance(query_.kernels().one(query_.asked(), one.rows, one.dimension), one, 0);
   }
 
   const Block& block_;
@@ -70,10 +73,7 @@ class FlatRowSpace {
 
   FlatRowSpace(Metric metric, const FlatRows& rows) noexcept : metric_(metric), rows_(rows) {}
   [[nodiscard]] std::uint32_t rows() const noexcept { return static_cast<std::uint32_t>(rows_.count); }
-  [[nodiscard]] Query query(std::uint32_t row) const noexcept {
-    const std::span values(rows_.row(row), rows_.dimension);
-    return Query(rows_, metric_ == Metric::cosine ? FlatQuery(metric_, values, rows_.inverse_norms[row]) : FlatQuery(metric_, values));
-  }
+  [[nodiscard]] Query query(std::uint32_t row) const noexcept { return Query(rows_, FlatQuery::of_row(metric_, rows_, row)); }
 
  private:
   Metric metric_;

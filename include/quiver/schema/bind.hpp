@@ -2,6 +2,7 @@
 #pragma once
 
 #include <quiver/schema/document.hpp>
+#include <quiver/schema/element.hpp>
 #include <quiver/schema/finite.hpp>
 #include <quiver/schema/schema.hpp>
 
@@ -21,9 +22,10 @@ inline constexpr std::uint64_t max_value_bytes = 0x7FFFFFFF;
 
 /// A document in the order of its schema; refers to the document. Reused from one document to the next: no allocation once warm.
 struct BoundRow {
-  std::vector<const Value*> scalars;            // by ordinal of schema.fields(); nullptr: null
-  std::vector<std::span<const float>> vectors;  // by ordinal of schema.vectors()
-  std::vector<std::uint32_t> order;             // where the fields of the last document were found: the next one is likely alike
+  std::vector<const Value*> scalars;  // by ordinal of schema.fields(); nullptr: null
+  std::vector<ByteSpan> vectors;      // by ordinal of schema.vectors(): the numbers as their field stores them
+  std::vector<Bytes> stored;          // those that the document has otherwise
+  std::vector<std::uint32_t> order;   // where the fields of the last document were found: the next one is likely alike
   std::vector<std::uint8_t> seen;
 };
 
@@ -75,9 +77,41 @@ void check_elements(const VectorField& field, std::span<const float> elements, O
     fail(Errc::invalid_vector, of() + "vector field " + quote(field.name()) + ": a vector of zeros has no direction, which cosine needs");
 }
 
-/// Errc::dimension_mismatch or Errc::invalid_vector for a query that the field cannot answer.
+/// Errc::type_mismatch, with its place, for a number that the field's element cannot hold. REQUIRES: check_elements() took them.
+template <class Of>
+void check_fit(const VectorField& field, std::span<const float> elements, Of&& of) {
+  const auto at = first_not_fitting(field.element(), elements);
+  if (at == elements.size()) return;
+  const auto kind = std::string(to_string(field.element()));
+  fail(Errc::type_mismatch, of() + "vector field " + quote(field.name()) + " stores " + kind + ": element " + std::to_string(at) + " is " +
+                                number_text(elements[at]) + "; give " +
+                                (field.element() == Element::float16 ? std::string("numbers of at most 65504")
+                                 : field.element() == Element::int8  ? std::string("whole numbers from -128 to 127")
+                                                                     : std::string("whole numbers from 0 to 255")));
+}
+/// What rounding may have left of a vector under cosine: Errc::invalid_vector for nothing.
+template <class Of>
+void check_rounded(const VectorField& field, ByteSpan stored, Of&& of) {
+  if (field.metric() != Metric::cosine || field.element() != Element::float16) return;
+  for (std::size_t i = 0; i < stored.size(); i += 2)
+    if ((load<std::uint16_t>(&stored[i]) & 0x7FFFu) != 0) return;
+  fail(Errc::invalid_vector, of() + "vector field " + quote(field.name()) +
+                                 " stores float16: every number rounds to zero, and a vector of zeros has no direction, which cosine needs");
+}
+/// Checks what was read back as check_elements() and check_rounded() checked it when it was written. REQUIRES: as many bytes as a row has.
+template <class Of>
+void check_stored(const VectorField& field, ByteSpan stored, std::vector<float>& room, Of&& of) {
+  room.resize(field.dimension());
+  load_elements(field.element(), stored, room);
+  check_elements(field, room, of);
+}
+
+/// Errc::dimension_mismatch, invalid_vector or type_mismatch for a query that the field cannot answer: rows of floats and halves are compared with any floats,
+/// bytes with bytes.
 inline void check_query(const VectorField& field, std::span<const float> query) {
-  check_elements(field, query, [] { return std::string("query: "); });
+  const auto of = [] { return std::string("query: "); };
+  check_elements(field, query, of);
+  if (field.element() != Element::float16) check_fit(field, query, of);
 }
 
 /// Binds one document; its members are the checks.
@@ -90,6 +124,7 @@ class Binder {
     const auto scalars = schema_.fields().size();
     out_.scalars.assign(scalars, nullptr);
     out_.vectors.assign(schema_.vectors().size(), {});
+    out_.stored.resize(schema_.vectors().size());
     out_.seen.assign(scalars + out_.vectors.size(), 0);
     const auto fields = document_.fields();
     for (std::size_t i = 0; i < fields.size(); ++i) {
@@ -99,7 +134,7 @@ class Binder {
       if (place < scalars) {
         bind_scalar(schema_.fields()[place], fields[i].value(), out_.scalars[place]);
       } else {
-        bind_vector(schema_.vectors()[place - scalars], fields[i].value(), out_.vectors[place - scalars]);
+        bind_vector(schema_.vectors()[place - scalars], fields[i].value(), out_.vectors[place - scalars], out_.stored[place - scalars]);
       }
     }
     if (fields.size() != out_.seen.size()) refuse_missing();
@@ -126,14 +161,25 @@ class Binder {
     out = &value;
   }
 
-  void bind_vector(const VectorField& field, const Value& value, std::span<const float>& out) const {
+  void bind_vector(const VectorField& field, const Value& value, ByteSpan& out, Bytes& stored) const {
     if (value.is_null()) refuse(Errc::schema_mismatch, field.name(), "is null; vectors never are");
-    if (!convert(value, out)) {
+    std::span<const float> elements;
+    if (!convert(value, elements)) {
       const auto* list = std::get_if<Strings>(&value.storage());
       // A list of nothing has no type: it is a vector with too few elements.
       if (list == nullptr || !list->empty()) refuse(Errc::type_mismatch, field.name(), "is a vector field, which cannot hold " + describe(value));
     }
-    check_elements(field, out, [this] { return whose(); });
+    const auto of = [this] { return whose(); };
+    check_elements(field, elements, of);
+    if (field.element() == Element::float32) {
+      out = std::as_bytes(elements);
+      return;
+    }
+    check_fit(field, elements, of);
+    stored.resize(elements.size() * element_bytes(field.element()));
+    store_elements(field.element(), elements, stored.data());
+    check_rounded(field, stored, of);
+    out = stored;
   }
 
   static bool fits(FieldType type, const Value& value) {

@@ -1,6 +1,7 @@
 // Values as C++ types: exact for integers, to the nearest number for floats, never anything else.
 #pragma once
 
+#include <quiver/schema/element.hpp>
 #include <quiver/schema/utf8.hpp>
 #include <quiver/schema/value.hpp>
 
@@ -11,11 +12,15 @@
 
 namespace quiver::detail {
 
+/// Vectors that a value is read as where each of its numbers is one of theirs.
+template <class T>
+concept NarrowVector = std::same_as<T, std::vector<Half>> || std::same_as<T, std::vector<std::int8_t>> || std::same_as<T, std::vector<std::uint8_t>>;
+
 /// The types a value can be read as. Views refer to the value.
 template <class T>
 concept Readable = Integer<T> || std::same_as<T, bool> || std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, std::string> ||
                    std::same_as<T, std::string_view> || std::same_as<T, Strings> || std::same_as<T, Bytes> || std::same_as<T, ByteSpan> ||
-                   std::same_as<T, std::vector<float>> || std::same_as<T, std::span<const float>>;
+                   std::same_as<T, std::vector<float>> || std::same_as<T, std::span<const float>> || NarrowVector<T>;
 
 template <class T>
 concept ReadableView = std::same_as<T, std::string_view> || std::same_as<T, ByteSpan> || std::same_as<T, std::span<const float>>;
@@ -34,6 +39,14 @@ template <Integer To, std::floating_point From>
   constexpr From first = static_cast<From>(std::numeric_limits<To>::min());
   if (!(from >= first && from < end) || from != std::trunc(from)) return false;
   to = static_cast<To>(from);
+  return true;
+}
+
+/// Exact; a negative zero is kept by halves alone.
+[[nodiscard]] constexpr bool convert_number(float from, Half& to) noexcept {
+  const Half near = float_to_half(from);
+  if (half_to_float(near) != from) return false;
+  to = near;
   return true;
 }
 
@@ -59,8 +72,8 @@ template <std::floating_point To, std::floating_point From>
 template <class T>
 [[nodiscard]] bool convert(const Value& value, T& out) {
   static_assert(Readable<T>,
-                "quiver: a field is read as bool, an integer, float, double, std::string, quiver::Strings, quiver::Bytes or std::vector<float>, or as a view "
-                "std::string_view, quiver::ByteSpan, std::span<const float>");
+                "quiver: a field is read as bool, an integer, float, double, std::string, quiver::Strings, quiver::Bytes or a std::vector of "
+                "float, quiver::Half, std::int8_t or std::uint8_t, or as a view std::string_view, quiver::ByteSpan, std::span<const float>");
   const auto& storage = value.storage();
   if constexpr (std::same_as<T, std::string_view>) {
     const auto* found = std::get_if<std::string>(&storage);
@@ -80,6 +93,14 @@ template <class T>
     if (const auto* f = std::get_if<float>(&storage)) return convert_number(*f, out);
     if (const auto* d = std::get_if<double>(&storage)) return convert_number(*d, out);
     return false;
+  } else if constexpr (NarrowVector<T>) {
+    const auto* found = std::get_if<std::vector<float>>(&storage);
+    if (found == nullptr) return false;
+    T narrow(found->size());
+    for (std::size_t i = 0; i < narrow.size(); ++i)
+      if (!convert_number((*found)[i], narrow[i])) return false;
+    out = std::move(narrow);
+    return true;
   } else if constexpr (Readable<T>) {
     const auto* found = std::get_if<T>(&storage);
     if (found != nullptr) out = *found;

@@ -63,8 +63,8 @@ class Field {
   bool indexed_ = false;
 };
 
-/// A vector field of float32: VectorField("embedding", 384).metric(Metric::cosine).index(Hnsw{.m = 32}).quantizer(Sq8{}). Never null. A value; a schema checks
-/// name, dimension and index.
+/// A vector field: VectorField("embedding", 384).metric(Metric::cosine).index(Hnsw{.m = 32}).quantizer(Sq8{}). Never null. A value; a schema checks name,
+/// dimension and index.
 class VectorField {
  public:
   VectorField(Name name, std::size_t dimension, Metric metric = Metric::l2) : name_(name.view()), dimension_(dimension), metric_(metric) {}
@@ -75,6 +75,17 @@ class VectorField {
   }
   VectorField metric(Metric metric) && {
     metric_ = metric;
+    return std::move(*this);
+  }
+
+  /// What the numbers are stored as: float32, unless a field says something else. float16 takes the nearest half of every number up to 65,504; int8 and uint8
+  /// take whole numbers alone, -128 to 127 and 0 to 255. Nothing else about a field depends on it.
+  VectorField& element(Element element) & noexcept {
+    element_ = element;
+    return *this;
+  }
+  VectorField element(Element element) && {
+    element_ = element;
     return std::move(*this);
   }
 
@@ -101,6 +112,7 @@ class VectorField {
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   [[nodiscard]] std::size_t dimension() const noexcept { return dimension_; }
   [[nodiscard]] Metric metric() const noexcept { return metric_; }
+  [[nodiscard]] Element element() const noexcept { return element_; }
   [[nodiscard]] const IndexType& index() const noexcept { return index_; }
   [[nodiscard]] const QuantizerType& quantizer() const noexcept { return quantizer_; }
 
@@ -110,6 +122,7 @@ class VectorField {
   std::string name_;
   std::size_t dimension_ = 0;
   Metric metric_ = Metric::l2;
+  Element element_ = Element::float32;
   IndexType index_;
   QuantizerType quantizer_;
 };

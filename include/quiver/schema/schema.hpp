@@ -75,6 +75,8 @@ class Schema {
                std::to_string(max_dimension));
       if (vector.metric() > Metric::cosine)
         refuse("vector field " + detail::quote(vector.name()) + " has the unknown metric " + std::to_string(static_cast<unsigned>(vector.metric())));
+      if (vector.element() > Element::uint8)
+        refuse("vector field " + detail::quote(vector.name()) + " has the unknown element " + std::to_string(static_cast<unsigned>(vector.element())));
       if (const auto* hnsw = std::get_if<Hnsw>(&vector.index()))
         check_index(vector.name(), *hnsw);
       else if (!std::holds_alternative<NoQuantizer>(vector.quantizer()))

@@ -15,34 +15,38 @@ namespace quiver::detail {
 
 static_assert(Hnsw::max_m == max_hnsw_m);  // index/ does not know the schema
 
-/// A copy of one vector field of the live rows of some parts, dense and in their order. Memory of 4 x dimension bytes a row. Immutable.
+/// A copy of one vector field of the live rows of some parts, dense and in their order. Memory of element_bytes x dimension a row. Immutable.
 template <StoragePolicy P>
 class GraphRows {
  public:
   /// REQUIRES: `rows` is how many live. corruption: there are fewer.
   GraphRows(const typename P::Store& store, const VectorField& vector, std::size_t field, typename LiveCursor<P>::Parts parts, const DeleteSet& deletes,
             std::uint64_t rows)
-      : metric_(vector.metric()), dimension_(vector.dimension()), rows_(static_cast<std::size_t>(rows)), values_(rows_ * dimension_ * sizeof(float)) {
+      : metric_(vector.metric()),
+        element_(vector.element()),
+        dimension_(vector.dimension()),
+        rows_(static_cast<std::size_t>(rows)),
+        values_(rows_ * dimension_ * element_bytes(element_)) {
     LiveCursor<P> cursor(store, parts, deletes);
     auto scope = store.read_scope();
+    std::vector<float> room;
     if (metric_ == Metric::cosine) inverse_norms_.resize(rows_);
     for (std::size_t row = 0; row < rows_; ++row) {
       if (!cursor.next()) fail(Errc::corruption, store.path(), "the segments hold fewer rows than the manifest says");
       scope.renew();
       const auto values = cursor.part().vectors(field).row(scope, cursor.row());
-      std::copy(values.begin(), values.end(), floats() + row * dimension_);
-      if (metric_ == Metric::cosine) inverse_norms_[row] = inverse_norm(values);
+      std::copy(values.begin(), values.end(), values_.data() + row * values.size());
+      if (metric_ == Metric::cosine) inverse_norms_[row] = inverse_norm({this->rows().floats(row, 1, room), dimension_});
     }
   }
   [[nodiscard]] Metric metric() const noexcept { return metric_; }
   [[nodiscard]] FlatRows rows() const noexcept {
-    return {reinterpret_cast<const float*>(values_.data()), inverse_norms_.empty() ? nullptr : inverse_norms_.data(), rows_, dimension_};
+    return {values_.data(), inverse_norms_.empty() ? nullptr : inverse_norms_.data(), rows_, dimension_, element_};
   }
 
  private:
-  [[nodiscard]] float* floats() noexcept { return reinterpret_cast<float*>(values_.data()); }
-
   Metric metric_;
+  Element element_;
   std::size_t dimension_, rows_;
   AnonymousMemory values_;
   std::vector<float> inverse_norms_;  // cosine only

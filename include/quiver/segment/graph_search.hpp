@@ -33,7 +33,7 @@ inline constexpr std::size_t most_kept = 4096;
 inline void looked_at(SearchStats& stats, const FlatQuery& query, std::uint64_t rows) noexcept {
   stats.rows_visited += rows;
   stats.distances_computed += rows;
-  stats.bytes_read += rows * (query.dimension() + (query.metric() == Metric::cosine ? 1 : 0)) * sizeof(float);
+  stats.bytes_read += rows * (query.dimension() * element_bytes(query.element()) + (query.metric() == Metric::cosine ? sizeof(float) : 0));
 }
 
 /// The same of rows whose codes were.

@@ -29,7 +29,7 @@ class Memtable {
 
   Memtable(const Schema& schema, DocId first) : first_(first) {
     for (const auto& field : schema.fields()) columns_.emplace_back(field.type());
-    for (const auto& field : schema.vectors()) vectors_.push_back(std::make_unique<VectorColumn>(field.dimension(), field.metric()));
+    for (const auto& field : schema.vectors()) vectors_.push_back(std::make_unique<VectorColumn>(field));
   }
 
   /// The writer's own count, published rows and those of the running batch. Not for readers: they have the mark of their moment.
@@ -38,9 +38,8 @@ class Memtable {
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
   [[nodiscard]] DocId doc_id(std::uint64_t row) const noexcept { return DocId{first_.value + row}; }
   [[nodiscard]] std::string_view key(std::uint64_t row) const noexcept { return keys_[row]; }
-  [[nodiscard]] std::span<const float> vector(std::size_t field, std::uint64_t row) const noexcept {
-    return {vectors_[field]->rows.row(row), vectors_[field]->dimension};
-  }
+  /// The numbers as the field stores them, aligned for them.
+  [[nodiscard]] ByteSpan vector(std::size_t field, std::uint64_t row) const noexcept { return {vectors_[field]->rows.row(row), vectors_[field]->row_bytes}; }
 
   [[nodiscard]] Cell cell(std::size_t column, std::uint64_t row) const {
     const Column& c = columns_[column];
@@ -89,9 +88,13 @@ class Memtable {
     for (std::size_t i = 0; i < vectors_.size(); ++i) {
       auto& column = *vectors_[i];
       const auto values = row.vectors[i];
-      std::copy(values.begin(), values.end(), column.rows.grow(at));
-      if (column.metric == Metric::cosine) column.inverse_norms.append(at, inverse_norm(values));
-      bytes_ += values.size() * sizeof(float);
+      auto* const to = column.rows.grow(at);
+      std::copy(values.begin(), values.end(), to);
+      if (column.metric == Metric::cosine) {
+        const FlatRows one{to, nullptr, 1, column.dimension, column.element};
+        column.inverse_norms.append(at, inverse_norm({one.floats(0, 1, widened_), column.dimension}));
+      }
+      bytes_ += values.size();
     }
     ++rows_;
   }
@@ -121,14 +124,15 @@ class Memtable {
   template <class Visit>
   void for_each_flat(std::size_t field, std::uint64_t rows, Visit&& visit) const {
     const auto& column = *vectors_[field];
-    column.rows.for_each_piece(rows, [&](std::uint64_t first, const float* data, std::size_t count) {
-      if (column.metric != Metric::cosine) return visit(first, FlatRows{data, nullptr, count, column.dimension});
+    column.rows.for_each_piece(rows, [&](std::uint64_t first, const std::byte* data, std::size_t count) {
+      if (column.metric != Metric::cosine) return visit(first, FlatRows{data, nullptr, count, column.dimension, column.element});
       // The norms' pieces are cut elsewhere: hand out what is contiguous in both.
       column.inverse_norms.for_each_piece(rows, [&](std::uint64_t norm_first, const float* norms, std::size_t norm_count) {
         const auto from = std::max(first, norm_first);
         const auto to = std::min(first + count, norm_first + norm_count);
         if (from < to)
-          visit(from, FlatRows{data + (from - first) * column.dimension, norms + (from - norm_first), static_cast<std::size_t>(to - from), column.dimension});
+          visit(from, FlatRows{data + (from - first) * column.row_bytes, norms + (from - norm_first), static_cast<std::size_t>(to - from), column.dimension,
+                               column.element});
       });
     });
   }
@@ -143,10 +147,16 @@ class Memtable {
     StableRows<std::span<const std::string_view>> lists;
   };
   struct VectorColumn {
-    VectorColumn(std::size_t d, Metric m) : dimension(d), metric(m), rows(d) {}
-    std::size_t dimension;
+    explicit VectorColumn(const VectorField& field)
+        : dimension(field.dimension()),
+          row_bytes(field.dimension() * element_bytes(field.element())),
+          metric(field.metric()),
+          element(field.element()),
+          rows(row_bytes) {}
+    std::size_t dimension, row_bytes;
     Metric metric;
-    StableRows<float> rows;
+    Element element;
+    StableRows<std::byte> rows;
     StableRows<float> inverse_norms;
   };
 
@@ -213,6 +223,7 @@ class Memtable {
   StableRows<std::string_view> keys_;
   std::vector<Column> columns_;
   std::vector<std::unique_ptr<VectorColumn>> vectors_;
+  std::vector<float> widened_;  // the writer's
   KeyTable table_;
 };
 

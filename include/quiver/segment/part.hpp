@@ -58,9 +58,9 @@ struct Projection {
   return static_cast<std::size_t>(field - schema.vectors().data());
 }
 
-/// Appends a copy of a vector to a document. REQUIRES: the document does not hold the field yet.
-inline void append_vector(Document& document, const VectorField& field, std::span<const float> values) {
-  DocumentAccess::append(document, field.name(), Value(std::vector<float>(values.begin(), values.end())));
+/// Appends the floats of a stored vector to a document. REQUIRES: the document does not hold the field yet.
+inline void append_vector(Document& document, const VectorField& field, ByteSpan stored) {
+  DocumentAccess::append(document, field.name(), Value(load_elements(field.element(), stored)));
 }
 
 /// What one flush left: a SCALAR block, and per vector field, in schema order, a VECTOR_INDEX block of the same rows, and where optimize() has built them
@@ -108,7 +108,7 @@ class Part {
     for (std::size_t i = 0; i < schema.vectors().size(); ++i) {
       const auto& file = files.vectors[i];
       const auto& field = schema.vectors()[i];
-      vectors_.emplace_back(open_named_file<P>(store, file), scope, file.identity, field.metric(), field.dimension(), rows_);
+      vectors_.emplace_back(open_named_file<P>(store, file), scope, file.identity, field.metric(), VectorShape(field.dimension(), field.element()), rows_);
       const auto& graph = files.graphs[i];
       graphs_.push_back(graph.name.empty() ? nullptr : std::make_unique<const Graph>(open_named_file<P>(store, graph), scope, graph.identity, rows_));
       const auto& codes = files.codes[i];

@@ -3,6 +3,7 @@
 
 #include <quiver/core/parallel.hpp>
 #include <quiver/ids/delete_set.hpp>
+#include <quiver/segment/asked.hpp>
 #include <quiver/segment/graph_search.hpp>
 #include <quiver/segment/memtable.hpp>
 
@@ -92,7 +93,8 @@ class Rows {
     const auto& vector = schema.vectors()[field];
     check_query(vector, request.query.floats());
     const Projection fields(schema, request.fields, false);
-    const FlatQuery query(vector.metric(), request.query.floats());
+    const AskedVectors asked(vector, request.query.floats());
+    const FlatQuery query = asked.query(0);
     auto ids = deleted_ == 0 ? std::optional<Scope>() : std::optional<Scope>(store.read_scope());
     const auto accept = accept_live(ids);
     TopK best(std::min<std::uint64_t>(request.k, documents()), accept ? &accept : nullptr);
@@ -116,6 +118,7 @@ class Rows {
     const auto count = all.size() / vector.dimension();
     for (std::size_t i = 0; i < count; ++i) check_query(vector, all.subspan(i * vector.dimension(), vector.dimension()));
     const Projection fields(schema, request.fields, false);
+    const AskedVectors asked(vector, all);
 
     std::vector<SearchResult> results(count);
     constexpr std::size_t tile = 32;
@@ -131,7 +134,7 @@ class Rows {
       std::vector<TopK> best;
       std::vector<SearchStats> stats(here);
       for (std::size_t i = 0; i < here; ++i) {
-        queries.emplace_back(vector.metric(), all.subspan((first + i) * vector.dimension(), vector.dimension()));
+        queries.push_back(asked.query(first + i));
         best.emplace_back(wanted, accept ? &accept : nullptr);
       }
       if (wanted != 0) {

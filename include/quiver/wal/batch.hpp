@@ -47,7 +47,7 @@ class WalBatch {
     append_text(as_bytes(key));
     const auto& fields = schema_->fields();
     for (std::size_t i = 0; i < fields.size(); ++i) append_scalar(fields[i].type(), row.scalars[i]);
-    for (std::size_t i = 0; i < schema_->vectors().size(); ++i) append(bytes_, as_bytes(row.vectors[i]));
+    for (std::size_t i = 0; i < schema_->vectors().size(); ++i) append(bytes_, row.vectors[i]);
     // Nothing counts before this: what a failure left behind is cut off by the next call.
     puts_end_ = bytes_.size();
     puts_ = puts;
@@ -130,7 +130,6 @@ class WalRow {
   [[nodiscard]] const BoundRow& bound() const noexcept { return bound_; }
   /// Gives away what bound() refers to, which is not to be used afterwards.
   [[nodiscard]] Value take_scalar(std::size_t field) noexcept { return std::exchange(values_[field], {}); }
-  [[nodiscard]] std::vector<float> take_vector(std::size_t field) noexcept { return std::exchange(elements_[field], {}); }
 
  private:
   friend class WalBatchReader;
@@ -138,7 +137,7 @@ class WalRow {
   std::string_view key_;
   BoundRow bound_;
   std::vector<Value> values_;
-  std::vector<std::vector<float>> elements_;
+  std::vector<float> room_;
 };
 
 /// Reads a payload; its members are the checks.
@@ -149,7 +148,7 @@ class WalBatchReader {
     puts_ = in_.take<std::uint32_t>();
     deletes_ = in_.take<std::uint32_t>();
     std::uint64_t least_put = sizeof(std::uint64_t) + sizeof(std::uint32_t) + schema.fields().size();
-    for (const auto& field : schema.vectors()) least_put += field.dimension() * sizeof(float);
+    for (const auto& field : schema.vectors()) least_put += field.dimension() * element_bytes(field.element());
     if (puts_ > in_.left() / least_put) in_.broken(std::to_string(puts_) + " puts do not fit into " + std::to_string(in_.left()) + " bytes");
     if (deletes_ > (in_.left() - puts_ * least_put) / sizeof(std::uint64_t))
       in_.broken(std::to_string(deletes_) + " deletes do not fit behind " + std::to_string(puts_) + " puts");
@@ -166,20 +165,13 @@ class WalBatchReader {
     row.id_ = DocId{in_.take<std::uint64_t>()};
     row.key_ = as_text(text());
     row.values_.resize(fields.size());
-    row.elements_.resize(vectors.size());
     row.bound_.scalars.resize(fields.size());
     row.bound_.vectors.resize(vectors.size());
     for (std::size_t i = 0; i < fields.size(); ++i) {
       row.values_[i] = scalar(fields[i].type());
       row.bound_.scalars[i] = row.values_[i].is_null() ? nullptr : &row.values_[i];
     }
-    for (std::size_t i = 0; i < vectors.size(); ++i) {
-      auto& elements = row.elements_[i];
-      const auto raw = in_.take(vectors[i].dimension() * sizeof(float));
-      elements.resize(vectors[i].dimension());
-      std::memcpy(elements.data(), raw.data(), raw.size());
-      row.bound_.vectors[i] = elements;
-    }
+    for (std::size_t i = 0; i < vectors.size(); ++i) row.bound_.vectors[i] = in_.take(vectors[i].dimension() * element_bytes(vectors[i].element()));
     try {
       check(row);
     } catch (const Error& e) {
@@ -192,7 +184,7 @@ class WalBatchReader {
  private:
   [[nodiscard]] ByteSpan text() { return in_.take(in_.take<std::uint32_t>()); }
   /// What bind_document checks and decoding does not: types fit by now.
-  void check(const WalRow& row) const {
+  void check(WalRow& row) const {
     check_key(row.key());
     const auto whose = [&] { return "document " + quote(row.key()) + ": "; };
     for (std::size_t i = 0; i < row.values_.size(); ++i) {
@@ -201,7 +193,7 @@ class WalBatchReader {
       if (value.is_null() && !field.is_nullable()) fail(Errc::schema_mismatch, whose() + "field " + quote(field.name()) + " is null, but not nullable");
       check_text(field, value, whose);
     }
-    for (std::size_t i = 0; i < row.elements_.size(); ++i) check_elements(schema_.vectors()[i], row.elements_[i], whose);
+    for (std::size_t i = 0; i < schema_.vectors().size(); ++i) check_stored(schema_.vectors()[i], row.bound_.vectors[i], row.room_, whose);
   }
   /// One byte that is 0 or 1.
   [[nodiscard]] bool flag(const char* what) {
@@ -279,7 +271,8 @@ void decode_wal_batch(ByteSpan payload, const Schema& schema, const std::filesys
         DocumentAccess::set_key(document, from.key());
         DocumentAccess::reserve(document, schema.fields().size() + schema.vectors().size());
         for (std::size_t i = 0; i < schema.fields().size(); ++i) DocumentAccess::append(document, schema.fields()[i].name(), row.take_scalar(i));
-        for (std::size_t i = 0; i < schema.vectors().size(); ++i) DocumentAccess::append(document, schema.vectors()[i].name(), row.take_vector(i));
+        for (std::size_t i = 0; i < schema.vectors().size(); ++i)
+          DocumentAccess::append(document, schema.vectors()[i].name(), load_elements(schema.vectors()[i].element(), from.bound().vectors[i]));
         put(from.id(), std::as_const(document));
       },
       std::forward<Erase>(erase));
