@@ -129,4 +129,31 @@ BOOST_AUTO_TEST_CASE(quantizers_and_codes_are_read_in_one_order_only) {
   BOOST_TEST(!read([](auto& l) { std::swap(l.codes, l.graphs); }));
 }
 
+BOOST_AUTO_TEST_CASE(elements_are_read_in_one_order_only_and_where_no_older_format_would_do) {
+  auto version = test::halves_version();
+  auto vectors = version.schema.vectors();
+  vectors[0].element(Element::uint8);
+  version.schema = Schema(version.schema.fields(), std::move(vectors));
+  BOOST_REQUIRE(lists_of(version).elements.size() == 2u);
+  const auto read = [&](const std::function<void(VersionLists&)>& change) { return reads(version, 5, change); };
+  BOOST_TEST(read([](auto&) {}));
+  BOOST_TEST(read([](auto& l) { l.elements.erase(l.elements.begin()); }));
+  BOOST_TEST(read([](auto& l) { l.elements.pop_back(); }));
+  BOOST_TEST(read([](auto& l) { l.elements[0].element = Element::int8; }));
+  BOOST_TEST(read([](auto& l) { l.codes.clear(), l.quantizers.clear(), l.graphs.clear(), l.indexes.clear(); }));
+  BOOST_TEST(!read([](auto& l) { l.elements.clear(); }), "format 4 would do");
+  BOOST_TEST(!read([](auto& l) { l.elements[0].element = Element::float32; }), "what a field stores that says nothing");
+  BOOST_TEST(!read([](auto& l) { l.elements[0].element = static_cast<Element>(4); }));
+  BOOST_TEST(!read([](auto& l) { l.elements[1].element = static_cast<Element>(255); }));
+  BOOST_TEST(!read([](auto& l) { std::swap(l.elements[0], l.elements[1]); }));
+  BOOST_TEST(!read([](auto& l) { l.elements[1] = l.elements[0]; }));
+  BOOST_TEST(!read([](auto& l) { l.elements[1].field = 2; }));
+  BOOST_TEST(!read([](auto& l) { l.elements[1].field = ~std::uint32_t{0}; }));
+  // An older format has no room for them: what it holds are floats.
+  for (const std::uint32_t format : {2u, 3u, 4u}) {
+    const auto older = decode_version(test::raw_manifest(version, format), {});
+    for (const auto& field : older.schema.vectors()) BOOST_TEST((field.element() == Element::float32));
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

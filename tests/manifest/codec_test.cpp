@@ -367,7 +367,7 @@ BOOST_AUTO_TEST_CASE(a_schema_that_cannot_be_is_refused) {
     Version v;
     v.number = 3;
     v.store_id = {1, 1};
-    return raw_manifest(v, {std::move(fields), std::move(vectors), {}, {}, {}, {}, {}});
+    return raw_manifest(v, {std::move(fields), std::move(vectors), {}, {}, {}, {}, {}, {}});
   };
   BOOST_TEST((outcome(with({{"a", FieldType::bytes, false, false}}, {{"v", 65536, Metric::cosine}})).code == Errc::none));
   expect(with({{"a", FieldType::bytes, false, false}, {"a", FieldType::bytes, false, false}}, {}), Errc::corruption, "twice");

@@ -30,8 +30,8 @@ BOOST_AUTO_TEST_CASE(the_golden_manifests_of_format_2_are_read_and_written_byte_
   }
 }
 
-BOOST_AUTO_TEST_CASE(the_golden_manifests_of_formats_3_and_4_are_read_and_written_byte_for_byte) {
-  for (const auto& [version, format] : {std::pair{test::indexed_version(), 3u}, {test::quantized_version(), 4u}}) {
+BOOST_AUTO_TEST_CASE(the_golden_manifests_of_formats_3_to_5_are_read_and_written_byte_for_byte) {
+  for (const auto& [version, format] : {std::pair{test::indexed_version(), 3u}, {test::quantized_version(), 4u}, {test::halves_version(), 5u}}) {
     const auto name = manifest_name(version.number);
     const auto bytes = golden(version);
     BOOST_TEST(load<std::uint32_t>(&bytes[8]) == format, name);

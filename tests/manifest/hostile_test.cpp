@@ -160,6 +160,32 @@ BOOST_AUTO_TEST_CASE(lists_behind_the_fields_of_format_2_are_held_against_the_by
   }
 }
 
+BOOST_AUTO_TEST_CASE(the_list_of_elements_is_held_against_the_bytes_left) {
+  auto version = test::small_version();
+  version.schema = Schema(version.schema.fields(), {VectorField("v", 4).metric(Metric::cosine).element(Element::int8)});
+  const auto bytes = encode_version(version);
+  constexpr std::size_t back = 8 + least_element;
+  BOOST_REQUIRE(load<std::uint64_t>(&bytes[bytes.size() - back]) == 1u);
+  for (const auto length : lengths) {
+    if (length == 1) continue;
+    auto changed = bytes;
+    store(&changed[bytes.size() - back], length);
+    BOOST_TEST((decode_cheaply(changed, std::to_string(length)) == Errc::corruption), length);
+    if (length > back) BOOST_TEST((refused_back(changed) == back - 8), length);
+  }
+  for (std::size_t cut = 1; cut <= back; ++cut) {
+    auto changed = bytes;
+    changed.resize(bytes.size() - cut);
+    BOOST_TEST((decode_cheaply(std::move(changed), std::to_string(cut)) == Errc::corruption), cut << " bytes cut off");
+  }
+  for (int byte = 0; byte < 256; ++byte) {
+    auto changed = bytes;
+    changed.back() = static_cast<std::byte>(byte);
+    const auto code = decode_cheaply(std::move(changed), std::to_string(byte));
+    BOOST_TEST((code == (byte >= 1 && byte <= 3 ? Errc::none : Errc::corruption)), byte);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(many_fields_with_names_of_their_own_are_cheap) {
   // The widest schema there can be, and one field more.
   for (const std::size_t count : {Schema::max_fields, Schema::max_fields + 1}) {

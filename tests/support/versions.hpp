@@ -144,4 +144,15 @@ inline detail::Version quantized_version() {
   return v;
 }
 
+// As quantized_version(), of which the second vector field stores halves.
+inline detail::Version halves_version() {
+  auto v = quantized_version();
+  v.number = 46;
+  v.parent = 45;
+  auto vectors = v.schema.vectors();
+  vectors[1].element(Element::float16);
+  v.schema = Schema(v.schema.fields(), std::move(vectors));
+  return v;
+}
+
 }  // namespace quiver::test

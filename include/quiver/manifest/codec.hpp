@@ -13,8 +13,9 @@
 namespace quiver::detail {
 
 inline constexpr std::uint64_t manifest_magic = 0x314E414D56495551ull;  // "QUIVMAN1"
-inline constexpr std::uint32_t manifest_format_version = 4;  // the newest that is read. 1: without a log, without deletes; 2: without indexes; 3: without codes
-inline constexpr std::size_t manifest_frame_size = 40;       // magic, format version, three masks, length, checksum
+inline constexpr std::uint32_t manifest_format_version =
+    5;  // the newest that is read. 1: without a log, without deletes; 2: without indexes; 3: without codes; 4: floats
+inline constexpr std::size_t manifest_frame_size = 40;  // magic, format version, three masks, length, checksum
 
 // The fields of the schema as the manifest holds them.
 struct FieldRecord {
@@ -40,6 +41,11 @@ struct QuantizerRecord {
   std::uint32_t field = 0;  // its ordinal among the vector fields
   std::uint8_t type = 1;    // 1: Sq8
 };
+// What a vector field stores that stores no float32.
+struct ElementRecord {
+  std::uint32_t field = 0;  // its ordinal among the vector fields
+  Element element = Element::float16;
+};
 // The graph, or the codes, of a vector block that has them.
 struct BesideRecord {
   std::uint32_t segment = 0, block = 0;  // where the block stands among the segments, and within its own
@@ -55,6 +61,7 @@ inline constexpr std::size_t least_segment = 8 + 1 + 8;
 inline constexpr std::size_t least_retained = 24;
 inline constexpr std::size_t least_index = 4 + 1 + 12;
 inline constexpr std::size_t least_quantizer = 4 + 1;
+inline constexpr std::size_t least_element = 4 + 1;
 inline constexpr std::size_t least_beside = 8 + least_file;
 
 template <class Archive>
@@ -91,6 +98,10 @@ void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, QuantizerRecord& quantizer
   archive(quantizer.field, quantizer.type);
 }
 template <class Archive>
+void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, ElementRecord& element) {
+  archive(element.field, enum_field(element.element, [](Element e) { return e <= Element::uint8; }));
+}
+template <class Archive>
 void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, BesideRecord& beside) {
   archive(beside.segment, beside.block, beside.file);
 }
@@ -104,6 +115,7 @@ struct VersionLists {
   std::vector<BesideRecord> graphs;
   std::vector<QuantizerRecord> quantizers;
   std::vector<BesideRecord> codes;
+  std::vector<ElementRecord> elements;
 };
 
 [[nodiscard]] inline VersionLists lists_of(const Version& version) {
@@ -116,6 +128,7 @@ struct VersionLists {
       lists.indexes.push_back(
           {i, 1, static_cast<std::uint32_t>(hnsw->m), static_cast<std::uint32_t>(hnsw->ef_construction), static_cast<std::uint32_t>(hnsw->ef)});
     if (std::holds_alternative<Sq8>(f.quantizer())) lists.quantizers.push_back({i, 1});
+    if (f.element() != Element::float32) lists.elements.push_back({i, f.element()});
   }
   for (const auto& kept : version.retained)
     if (kept.continues) lists.continuing.push_back(kept.number);
@@ -130,6 +143,7 @@ struct VersionLists {
 
 /// The format that a manifest is written in: the oldest that has room for it.
 [[nodiscard]] inline std::uint32_t format_of(const VersionLists& lists) noexcept {
+  if (!lists.elements.empty()) return 5;
   if (!lists.quantizers.empty() || !lists.codes.empty()) return 4;
   return lists.indexes.empty() && lists.graphs.empty() ? 2 : 3;
 }
@@ -178,6 +192,14 @@ inline void take_lists(VersionLists& lists, Version& version) {
     vectors[quantizer.field].quantizer(Sq8{});
     next = std::uint64_t{quantizer.field} + 1;
   }
+  next = 0;
+  for (const auto& element : lists.elements) {
+    if (element.field < next || element.field >= vectors.size() || element.element == Element::float32)
+      throw std::invalid_argument("an element of kind " + std::to_string(static_cast<unsigned>(element.element)) + " of vector field " +
+                                  std::to_string(element.field) + ", or out of order");
+    vectors[element.field].element(element.element);
+    next = std::uint64_t{element.field} + 1;
+  }
   version.schema = Schema(std::move(fields), std::move(vectors));
   take_beside(lists.graphs, version, &BlockRef::graph);
   take_beside(lists.codes, version, &BlockRef::codes);
@@ -200,6 +222,8 @@ void transfer(Archive& archive, V& v, VersionLists& lists, std::uint32_t format)
   archive(list_field(lists.indexes, least_index), list_field(lists.graphs, least_beside));
   if (format < 4) return;
   archive(list_field(lists.quantizers, least_quantizer), list_field(lists.codes, least_beside));
+  if (format < 5) return;
+  archive(list_field(lists.elements, least_element));
 }
 
 /// The checksum of a whole manifest but its own field: the payload's, seeded with that of the frame before the field.
