@@ -19,13 +19,14 @@ template <class T>
 void read_as(ByteSpan bytes) {
   static const std::filesystem::path path = "m.npy";
   try {
-    const auto header = detail::parse_npy_header<T>(bytes.first(std::min(bytes.size(), detail::max_npy_header)), bytes.size(), path);
+    const auto header =
+        detail::parse_npy_header(detail::npy_type<T>, sizeof(T), bytes.first(std::min(bytes.size(), detail::max_npy_header)), bytes.size(), path);
     fuzz::accepted();
     if (header.dimension == 0 || header.dimension > Schema::max_dimension) broken("a dimension that no field has");
     if (header.data_offset > bytes.size() || (bytes.size() - header.data_offset) / sizeof(T) / header.dimension != header.rows) broken("another length");
-    const auto again = detail::npy_header<T>(header.rows, header.dimension);
+    const auto again = detail::npy_header(detail::npy_type<T>, header.rows, header.dimension);
     const auto size = again.size() + header.rows * header.dimension * sizeof(T);
-    const auto found = detail::parse_npy_header<T>(detail::as_bytes(again), size, path);
+    const auto found = detail::parse_npy_header(detail::npy_type<T>, sizeof(T), detail::as_bytes(again), size, path);
     if (found.rows != header.rows || found.dimension != header.dimension || found.data_offset != again.size() || again.size() % 64 != 0)
       broken("another header");
   } catch (const Error& e) {

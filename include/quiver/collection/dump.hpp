@@ -49,12 +49,15 @@ void write_dump(const std::shared_ptr<const View<P>>& view, const std::filesyste
     std::vector<DumpWriter<FS>> files;
     files.reserve(1 + schema.vectors().size());
     files.emplace_back(*directory, std::string(dump_documents_name));
-    for (std::size_t i = 0; i < schema.vectors().size(); ++i)
-      files.emplace_back(*directory, dump_vectors_name(i)).append(npy_header<float>(info.documents, schema.vectors()[i].dimension()));
+    for (std::size_t i = 0; i < schema.vectors().size(); ++i) {
+      const auto& field = schema.vectors()[i];
+      files.emplace_back(*directory, dump_vectors_name(i)).append(npy_header(npy_type_of(field.element()), info.documents, field.dimension()));
+    }
 
     ViewScan<P> scan(view, {});
     std::uint64_t rows = 0;
     std::string line;
+    Bytes stored;
     for (Document document; scan.next(document); ++rows) {
       line.clear();
       append_json_document(line, schema, document);
@@ -63,7 +66,10 @@ void write_dump(const std::shared_ptr<const View<P>>& view, const std::filesyste
       const auto vectors = document.fields().subspan(schema.fields().size());
       for (std::size_t i = 0; i < vectors.size(); ++i) {
         const auto& elements = std::get<std::vector<float>>(vectors[i].value().storage());
-        files[1 + i].append(as_text(std::as_bytes(std::span(elements))));
+        const auto element = schema.vectors()[i].element();
+        stored.resize(elements.size() * element_bytes(element));
+        store_elements(element, elements, stored.data());  // exactly: they were stored so
+        files[1 + i].append(as_text(stored));
       }
     }
     if (rows != info.documents)
@@ -100,7 +106,8 @@ class DumpLoader {
     for (std::size_t i = 0; i < info_.schema.vectors().size(); ++i) {
       auto& file = vectors_.emplace_back(*directory_, dump_vectors_name(i));
       check_size(file, 1 + i);
-      const auto header = parse_npy_header<float>(file.peek(max_npy_header), file.size(), file.path());
+      const auto element = info_.schema.vectors()[i].element();
+      const auto header = parse_npy_header(npy_type_of(element), element_bytes(element), file.peek(max_npy_header), file.size(), file.path());
       const auto dimension = info_.schema.vectors()[i].dimension();
       if (header.rows != info_.documents || header.dimension != dimension)
         fail(Errc::corruption, file.path(), 0,
@@ -120,6 +127,7 @@ class DumpLoader {
     JsonDocumentReader reader(info_.schema);
     std::vector<Document> batch;
     std::vector<std::uint64_t> offsets;
+    Bytes stored;
     std::uint64_t lines = 0;
     std::size_t bytes = 0;
     const auto send = [&] {
@@ -139,10 +147,10 @@ class DumpLoader {
       bytes += line->size();
       for (std::size_t i = 0; i < vectors_.size(); ++i) {
         const auto& field = info_.schema.vectors()[i];
-        std::vector<float> elements(field.dimension());
-        vectors_[i].read(std::as_writable_bytes(std::span(elements)));
-        bytes += elements.size() * sizeof(float);
-        DocumentAccess::append(document, field.name(), std::move(elements));
+        stored.resize(field.dimension() * element_bytes(field.element()));
+        vectors_[i].read(stored);
+        bytes += field.dimension() * sizeof(float);
+        DocumentAccess::append(document, field.name(), load_elements(field.element(), stored));
       }
       if (batch.size() == 1000 || bytes >= (std::size_t{4} << 20)) send();
     }

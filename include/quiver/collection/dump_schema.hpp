@@ -88,6 +88,7 @@ struct DumpInfo {
     key("name", "{"), text(field.name());
     key("dimension"), append_json_number(out, field.dimension());
     key("metric"), text(to_string(field.metric()));
+    if (field.element() != Element::float32) key("element"), text(to_string(field.element()));
     if (const auto* hnsw = std::get_if<Hnsw>(&field.index())) {
       key("index"), key("m", "{"), append_json_number(out, hnsw->m);
       key("ef_construction"), append_json_number(out, hnsw->ef_construction);
@@ -228,9 +229,10 @@ class DumpInfoParser {
   }
   void vector() {
     constexpr std::array metrics{to_string(Metric::l2), to_string(Metric::inner_product), to_string(Metric::cosine)};
+    constexpr std::array elements{to_string(Element::float32), to_string(Element::float16), to_string(Element::int8), to_string(Element::uint8)};
     Seen seen;
     std::string own;
-    std::size_t dimension = 0, metric = 0;
+    std::size_t dimension = 0, metric = 0, element = 0;
     IndexType index;
     QuantizerType quantizer;
     members(seen, [&](std::string_view name) {
@@ -240,6 +242,8 @@ class DumpInfoParser {
         dimension = json_.integer<std::size_t>();
       } else if (name == "metric") {
         metric = one_of(metrics);
+      } else if (name == "element") {
+        element = one_of(elements);
       } else if (name == "index") {
         index = hnsw();
       } else if (name == "quantizer") {
@@ -254,7 +258,7 @@ class DumpInfoParser {
     });
     need(seen.contains("name"), "name"), need(seen.contains("dimension"), "dimension"), need(seen.contains("metric"), "metric");
     vectors_.emplace_back(own, dimension, static_cast<Metric>(metric));
-    vectors_.back().index(index).quantizer(quantizer);
+    vectors_.back().element(static_cast<Element>(element)).index(index).quantizer(quantizer);
   }
   /// The numbers of an index; the schema judges them.
   [[nodiscard]] Hnsw hnsw() {

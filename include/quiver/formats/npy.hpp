@@ -23,6 +23,12 @@ inline constexpr std::string_view npy_type = std::same_as<T, float>          ? "
                                              : std::same_as<T, std::int32_t> ? "<i4"
                                                                              : "|u1";
 
+/// The type of the numbers that a vector field stores.
+[[nodiscard]] constexpr std::string_view npy_type_of(Element element) noexcept {
+  constexpr std::string_view names[] = {"<f4", "<f2", "|i1", "|u1"};
+  return names[static_cast<std::size_t>(element)];
+}
+
 struct NpyHeader {
   std::uint64_t rows = 0;
   std::uint64_t dimension = 0;
@@ -30,10 +36,9 @@ struct NpyHeader {
 };
 
 /// The bytes in front of the rows, as numpy.save writes them: a multiple of 64.
-template <VecsElement T>
-[[nodiscard]] std::string npy_header(std::uint64_t rows, std::uint64_t dimension) {
+[[nodiscard]] inline std::string npy_header(std::string_view type, std::uint64_t rows, std::uint64_t dimension) {
   std::string text =
-      "{'descr': '" + std::string(npy_type<T>) + "', 'fortran_order': False, 'shape': (" + std::to_string(rows) + ", " + std::to_string(dimension) + "), }";
+      "{'descr': '" + std::string(type) + "', 'fortran_order': False, 'shape': (" + std::to_string(rows) + ", " + std::to_string(dimension) + "), }";
   constexpr std::size_t preamble = 10;
   text.append(align_up(preamble + text.size() + 1, 64) - preamble - text.size() - 1, ' ');
   text += '\n';
@@ -118,8 +123,8 @@ class NpyParser {
 
 /// Reads the header in `begin`, the first bytes of a file of `size` bytes: all of it, or max_npy_header. Errc::corruption with path and offset: no header of
 /// that format, elements of another type, another shape than (rows, dimension) with a dimension of 1 to 65,536, or a size that is not header and rows.
-template <VecsElement T>
-[[nodiscard]] NpyHeader parse_npy_header(ByteSpan begin, std::uint64_t size, const std::filesystem::path& path) {
+[[nodiscard]] inline NpyHeader parse_npy_header(std::string_view type, std::size_t element_bytes, ByteSpan begin, std::uint64_t size,
+                                                const std::filesystem::path& path) {
   Cursor cursor(begin, path);
   if (as_text(cursor.take(npy_magic.size())) != npy_magic) fail(Errc::corruption, path, 0, "this is not an npy file: its first bytes are not \\x93NUMPY");
   const auto major = cursor.take<std::uint8_t>();
@@ -130,11 +135,11 @@ template <VecsElement T>
   const auto text_offset = cursor.position();
   NpyParser parser(as_text(cursor.take(length)), path, text_offset);
   NpyHeader header;
-  parser.run(npy_type<T>, header);
+  parser.run(type, header);
   header.data_offset = cursor.position();
   if (header.dimension < 1 || header.dimension > Schema::max_dimension)
     parser.broken("dimension " + std::to_string(header.dimension) + " is outside 1 to " + std::to_string(Schema::max_dimension));
-  const auto row_bytes = header.dimension * sizeof(T);
+  const auto row_bytes = header.dimension * element_bytes;
   const auto data = size - header.data_offset;
   if (data % row_bytes != 0 || data / row_bytes != header.rows)
     fail(
@@ -164,7 +169,7 @@ template <VecsElement T>
   };
   Bytes begin(static_cast<std::size_t>(std::min<std::uint64_t>(size, detail::max_npy_header)));
   read(0, begin);
-  const auto header = detail::parse_npy_header<T>(begin, size, path);
+  const auto header = detail::parse_npy_header(detail::npy_type<T>, sizeof(T), begin, size, path);
   Matrix<T> matrix{static_cast<std::size_t>(header.rows), static_cast<std::size_t>(header.dimension), {}};
   matrix.values.resize(matrix.rows * matrix.dimension);
   read(header.data_offset, std::as_writable_bytes(std::span(matrix.values)));
@@ -183,7 +188,7 @@ void write_npy(const std::filesystem::path& path, const Matrix<T>& matrix) {
         std::to_string(matrix.values.size()) + " values are not " + std::to_string(matrix.rows) + " rows of dimension " + std::to_string(matrix.dimension));
   errno = 0;
   std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  const auto header = detail::npy_header<T>(matrix.rows, matrix.dimension);
+  const auto header = detail::npy_header(detail::npy_type<T>, matrix.rows, matrix.dimension);
   out.write(header.data(), static_cast<std::streamsize>(header.size()));
   const auto values = std::as_bytes(std::span(matrix.values));
   out.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size()));
