@@ -160,7 +160,7 @@ std::string digest(const C& c, const quiver::Schema& schema) {
     out += by_key && by_key->id() == d.id() ? "" : " KEY LOST";
   }
   for (const auto& field : schema.vectors()) {
-    const std::vector<float> query(field.dimension(), 0.25f);
+    const std::vector<float> query(field.dimension(), detail::fits_element(field.element(), 0.25f) ? 0.25f : 1.0f);
     for (const Hit& hit : c.search({.field = field.name(), .query = query, .k = 5, .fields = FieldNames::none()})) out += ";" + hit.key + bits(hit.distance);
   }
   return out;
