@@ -265,10 +265,11 @@ BOOST_AUTO_TEST_CASE(estimates_from_codes_are_the_same_bits_in_every_set) {
     for (std::size_t r = 0; r < 50; ++r) trainer.add(scaled(data, r));
     const auto quantizer = trainer.finish(metric);
     std::vector<std::byte> codes(50 * quantizer.code_bytes() + code_block);
-    for (std::size_t r = 0; r < 50; ++r) quantizer.encode(scaled(data, r), &codes[r * quantizer.code_bytes()]);
+    std::vector<float> terms(50);
+    for (std::size_t r = 0; r < 50; ++r) terms[r] = quantizer.encode(scaled(data, r), &codes[r * quantizer.code_bytes()]);
     std::vector<std::uint32_t> first;
     for_each_level([&] {
-      const auto query = quantizer.prepare(scaled(asked, 0), codes.data());
+      const auto query = quantizer.prepare(scaled(asked, 0), {codes.data(), terms.data()});
       std::vector<std::uint32_t> bits, which;
       for (std::uint32_t r = 0; r < 50; ++r) which.push_back(r);
       std::vector<float> estimates(50);

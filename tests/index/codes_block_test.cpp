@@ -53,13 +53,14 @@ struct Written {
 /// A codes block in memory, of which everything can be said as no writer would.
 struct Forged {
   std::vector<float> offsets{1, 2, 3}, steps{0.5f, 0, 0.25f};
-  Bytes codes = Bytes(2 * 8 + code_block, std::byte{5});
+  Bytes codes = Bytes(2 * 4 + code_block, std::byte{5});
+  Bytes terms = Bytes(2 * sizeof(float));
   std::uint32_t kind = 1, metric = 0;
   std::uint64_t rows = 2;
-  std::uint32_t dimension = 3, stride = 8;
+  std::uint32_t dimension = 3, stride = 4;
   std::size_t more_tail = 0, less_tail = 0;
   BlockKind block = BlockKind::vector_quant;
-  std::string offsets_name{offsets_section}, steps_name{steps_section}, codes_name{codes_section};
+  std::string offsets_name{offsets_section}, steps_name{steps_section}, codes_name{codes_section}, terms_name{terms_section};
 
   [[nodiscard]] FileIdentity write(BytesDraft& draft) const {
     BlockWriter<BytesDraft> writer(draft, block, FileId{1, 2});
@@ -71,6 +72,7 @@ struct Forged {
     put(offsets_name, std::as_bytes(std::span(offsets)));
     put(steps_name, std::as_bytes(std::span(steps)));
     put(codes_name, codes);
+    put(terms_name, terms);
     Bytes tail;
     append(tail, kind);
     append(tail, metric);
@@ -130,15 +132,18 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(estimates_from_a_file_are_those_of_the_quantizer_i
     const auto quantizer = trainer.finish(metric);
     const auto stride = quantizer.code_bytes();
     Bytes codes(data.size() * stride + code_block);
-    for (std::size_t r = 0; r < data.size(); ++r) quantizer.encode(seen(r), &codes[r * stride]);
+    std::vector<float> terms(data.size());
+    for (std::size_t r = 0; r < data.size(); ++r) terms[r] = quantizer.encode(seen(r), &codes[r * stride]);
+    const auto bytes_of_terms = quantizer.with_terms() ? terms.size() * sizeof(float) : 0;
 
     const Written written(metric, data.rows());
     const auto opened = written.open<P>(metric, 13, data.size());
-    BOOST_TEST(opened.row_bytes() == stride);
-    BOOST_TEST(opened.copied() == (requires(typename P::Reader reader) { reader.data(); } ? 0u : codes.size()));
+    BOOST_TEST(opened.row_bytes() == stride + (quantizer.with_terms() ? sizeof(float) : 0));
+    BOOST_TEST(opened.copied() == (requires(typename P::Reader reader) { reader.data(); } ? 0u : codes.size() + bytes_of_terms));
+    BOOST_TEST(opened.block().sections().size() == (quantizer.with_terms() ? 4u : 3u));
     for (std::size_t q = 0; q < 5; ++q) {
       const FlatQuery query(metric, data.query(q));
-      const auto expected = quantizer.prepare(scaled(metric, data.query(q), query.inverse_norm()), codes.data());
+      const auto expected = quantizer.prepare(scaled(metric, data.query(q), query.inverse_norm()), {codes.data(), terms.data()});
       const auto found = opened.prepare(query);
       BOOST_REQUIRE(found.has_value());
       std::size_t different = 0;
@@ -226,17 +231,18 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_codes_is_corruption) {
   for (const std::uint64_t rows : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{3}, ~std::uint64_t{0}})
     BOOST_TEST((forged([&](Forged& f) { f.rows = rows; }) == Errc::corruption));
   for (const std::uint32_t dimension : {0u, 2u, 4u, ~0u}) BOOST_TEST((forged([&](Forged& f) { f.dimension = dimension; }) == Errc::corruption));
-  for (const std::uint32_t stride : {0u, 1u, 4u, 7u, 9u, 16u, ~0u}) BOOST_TEST((forged([&](Forged& f) { f.stride = stride; }) == Errc::corruption));
+  for (const std::uint32_t stride : {0u, 1u, 2u, 3u, 5u, 8u, ~0u}) BOOST_TEST((forged([&](Forged& f) { f.stride = stride; }) == Errc::corruption));
   BOOST_TEST((forged([](Forged& f) { f.more_tail = 1; }) == Errc::corruption));
   for (const std::size_t less : {1u, 4u, 23u, 24u}) BOOST_TEST((forged([&](Forged& f) { f.less_tail = less; }) == Errc::corruption));
   BOOST_TEST((forged([](Forged& f) { f.block = BlockKind::vector_graph; }) == Errc::corruption));
-  for (const auto section : {&Forged::offsets_name, &Forged::steps_name, &Forged::codes_name})
+  for (const auto section : {&Forged::offsets_name, &Forged::steps_name, &Forged::codes_name, &Forged::terms_name})
     BOOST_TEST((forged([&](Forged& f) { f.*section = "another"; }) == Errc::corruption));
   for (const std::size_t count : {0u, 2u, 4u})
     for (const auto section : {&Forged::offsets, &Forged::steps}) BOOST_TEST((forged([&](Forged& f) { (f.*section).resize(count); }) == Errc::corruption));
   // The codes of one row less and of one more, without what may be read behind them, with less of it, with a byte more, and none.
-  for (const std::size_t size : {0u, 1u, 16u, 63u, 64u, 16u + 60u, 8u + 64u, 24u + 64u, 16u + 63u, 16u + 65u})
+  for (const std::size_t size : {0u, 1u, 8u, 63u, 64u, 8u + 60u, 4u + 64u, 12u + 64u, 8u + 63u, 8u + 65u})
     BOOST_TEST((forged([&](Forged& f) { f.codes.resize(size); }) == Errc::corruption), size << " bytes of codes");
+  for (const std::size_t size : {0u, 4u, 7u, 9u, 12u}) BOOST_TEST((forged([&](Forged& f) { f.terms.resize(size); }) == Errc::corruption), size << " of terms");
 }
 
 BOOST_AUTO_TEST_CASE(an_offset_or_a_step_that_is_no_number_or_too_large_is_corruption) {

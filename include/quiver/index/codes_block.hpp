@@ -17,7 +17,7 @@
 namespace quiver::detail {
 
 inline constexpr std::size_t codes_tail_size = 24;  // u32 quantizer, u32 metric, u64 rows, u32 dimension, u32 bytes of a row
-inline constexpr std::string_view codes_section = "codes", offsets_section = "offsets", steps_section = "steps";
+inline constexpr std::string_view codes_section = "codes", offsets_section = "offsets", steps_section = "steps", terms_section = "terms";
 enum class CodesKind : std::uint32_t { none = 0, sq8 = 1 };  // none: no quantizer fits these rows, and searches read the vectors
 
 /// How a quantizer sees a row or a query.
@@ -25,7 +25,8 @@ enum class CodesKind : std::uint32_t { none = 0, sq8 = 1 };  // none: no quantiz
   return {values, metric == Metric::cosine ? inverse_norm : 1.0f};
 }
 
-/// Writes the codes of all rows. step(rows) is called now and then, and may throw. The draft is left finished, not published. REQUIRES: at least one row.
+/// Writes the codes of all rows; keeps four bytes a row meanwhile. step(rows) is called now and then, and may throw. The draft is left finished, not published.
+/// REQUIRES: at least one row.
 template <class Draft, class Step>
 [[nodiscard]] FileIdentity write_sq8_block(Draft& draft, Metric metric, const FlatRows& rows, Step&& step, std::optional<FileId> id = std::nullopt) {
   constexpr std::size_t batch = 1024;
@@ -51,14 +52,20 @@ template <class Draft, class Step>
     put(steps_section, quantizer.parameters().step);
     writer.begin_section(codes_section);
     Bytes codes(batch * stride);
+    std::vector<float> terms;
+    if (quantizer.with_terms()) terms.resize(rows.count);
     for (std::size_t first = 0; first < rows.count; first += batch) {
       const auto count = std::min(batch, rows.count - first);
-      for (std::size_t i = 0; i < count; ++i) quantizer.encode(row(first + i), &codes[i * stride]);
+      for (std::size_t i = 0; i < count; ++i) {
+        const float term = quantizer.encode(row(first + i), &codes[i * stride]);
+        if (!terms.empty()) terms[first + i] = term;
+      }
       writer.append(std::span(codes).first(count * stride));
       step(count);
     }
     writer.append(Bytes(code_block));
     writer.end_section();
+    if (!terms.empty()) put(terms_section, terms);
   } else {
     step(rows.count);
   }
@@ -100,18 +107,23 @@ class CodesBlock {
     if (!quantizer_->fits() || stride != quantizer_->code_bytes() || codes.length < code_block || (codes.length - code_block) % stride != 0 ||
         (codes.length - code_block) / stride != rows)
       broken("section 'codes' has " + std::to_string(codes.length) + " bytes, which are not " + std::to_string(rows) + " rows of " + std::to_string(stride));
-    take(scope, codes);
+    rows_.codes = take(scope, codes, codes_copy_);
+    if (!quantizer_->with_terms()) return;
+    const auto terms = block_.section(terms_section);
+    if (terms.length % sizeof(float) != 0 || terms.length / sizeof(float) != rows)
+      broken("section 'terms' has " + std::to_string(terms.length) + " bytes, which are not those of " + std::to_string(rows) + " rows");
+    rows_.terms = reinterpret_cast<const float*>(take(scope, terms, terms_copy_));
   }
 
   [[nodiscard]] const Block<Reader>& block() const noexcept { return block_; }
-  /// Bytes of codes that were copied, because the reader is not memory.
-  [[nodiscard]] std::uint64_t copied() const noexcept { return copy_ ? copy_->size() : 0; }
-  /// Bytes of one row.
-  [[nodiscard]] std::size_t row_bytes() const noexcept { return quantizer_ ? quantizer_->code_bytes() : 0; }
+  /// Bytes of codes and terms that were copied, because the reader is not memory.
+  [[nodiscard]] std::uint64_t copied() const noexcept { return codes_copy_.size() + terms_copy_.size(); }
+  /// Bytes of one row that an estimate reads: its code, and its term where there is one.
+  [[nodiscard]] std::size_t row_bytes() const noexcept { return quantizer_ ? quantizer_->code_bytes() + (quantizer_->with_terms() ? sizeof(float) : 0) : 0; }
   /// What a walk asks for distances; none where the rows or the query have numbers that are too large. Refers to this block.
   [[nodiscard]] std::optional<Sq8Query> prepare(const FlatQuery& query) const {
     if (!quantizer_) return std::nullopt;
-    auto out = quantizer_->prepare(scaled(query.metric(), {query.data(), query.dimension()}, query.inverse_norm()), codes_);
+    auto out = quantizer_->prepare(scaled(query.metric(), {query.data(), query.dimension()}, query.inverse_norm()), rows_);
     return out.fits() ? std::optional(std::move(out)) : std::nullopt;
   }
 
@@ -128,26 +140,27 @@ class CodesBlock {
     std::memcpy(out.data(), block_.view(scope, section, 0, section.length).data(), section.length);
     return out;
   }
+  /// Where the bytes of a section lie for as long as this block does: in the file where the reader is memory, else in the copy.
   template <class Scope>
-  void take(Scope& scope, const Range& codes) {
+  [[nodiscard]] const std::byte* take(Scope& scope, const Range& section, AnonymousMemory& copy) {
     if constexpr (requires { block_.reader().data(); }) {
-      codes_ = block_.reader().data() + codes.offset;
+      return block_.reader().data() + section.offset;
     } else {
-      copy_.emplace(codes.length);
+      copy.resize(section.length);
       constexpr std::size_t piece = std::size_t{1} << 20;
-      for (std::size_t at = 0; at < codes.length; at += piece) {
+      for (std::size_t at = 0; at < section.length; at += piece) {
         scope.renew();
-        const auto length = std::min(piece, codes.length - at);
-        std::memcpy(copy_->data() + at, block_.view(scope, codes, at, length).data(), length);
+        const auto length = std::min(piece, section.length - at);
+        std::memcpy(copy.data() + at, block_.view(scope, section, at, length).data(), length);
       }
-      codes_ = copy_->data();
+      return copy.data();
     }
   }
 
   Block<Reader> block_;
   std::optional<Sq8Quantizer> quantizer_;
-  std::optional<AnonymousMemory> copy_;  // of the codes, where the reader is not memory
-  const std::byte* codes_ = nullptr;
+  AnonymousMemory codes_copy_, terms_copy_;  // where the reader is not memory
+  CodeRows rows_;
 };
 
 }  // namespace quiver::detail

@@ -7,8 +7,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -20,7 +20,7 @@ struct Sq8Parameters {
 };
 
 /// A query against codes: under L2 |q - o|^2 + |s c|^2 - 2 (q - o) s c, under the others 1 - q o - q s c, where the products with c are sums of whole numbers:
-/// the weights are rounded to 16 bits at most. Refers to the rows. Any number of threads.
+/// the weights are rounded to 16 bits at most. Refers to the rows and their terms. Any number of threads.
 ///
 /// How far an estimate may be from the distance of what the codes stand for: with w the greatest |(q - o) s| under L2, |q s| else, a weight is off by half of
 /// the unit u = w / largest_weight(dimension), so an estimate is by u / 2 * sum |c|, under L2 by u * sum |c|; and by what floats round, 2^-22 of the sum of the
@@ -28,16 +28,22 @@ struct Sq8Parameters {
 class Sq8Query {
  public:
   [[nodiscard]] float at(std::uint32_t row) const noexcept {
-    const auto* const code = rows_ + std::size_t{row} * stride_;
-    return distance(kernels_->dot(reinterpret_cast<const std::int8_t*>(code), weights_.data(), weights_.size()), code);
+    const auto product = kernels_->dot(reinterpret_cast<const std::int8_t*>(rows_.codes) + std::size_t{row} * stride_, weights_.data(), weights_.size());
+    return distance(product, rows_.terms == nullptr ? 0 : rows_.terms[row]);
   }
-  void fetch(std::uint32_t row) const noexcept { fetch_lines(rows_ + std::size_t{row} * stride_, lines_); }
+  void fetch(std::uint32_t row) const noexcept {
+    fetch_lines(rows_.codes + std::size_t{row} * stride_, lines_);
+    if (rows_.terms != nullptr) __builtin_prefetch(rows_.terms + row);
+  }
   [[nodiscard]] std::size_t ahead() const noexcept { return rows_ahead(lines_); }
   /// REQUIRES: 256 rows at most.
   void each(std::span<const std::uint32_t> which, float* out) const noexcept {
     std::int32_t products[256];
-    kernels_->gather(rows_, stride_, lines_, weights_.data(), weights_.size(), which.data(), which.size(), products);
-    for (std::size_t i = 0; i < which.size(); ++i) out[i] = distance(products[i], rows_ + std::size_t{which[i]} * stride_);
+    kernels_->gather(rows_.codes, stride_, lines_, weights_.data(), weights_.size(), which.data(), which.size(), products);
+    if (rows_.terms != nullptr)
+      for (std::size_t i = 0; i < which.size(); ++i) out[i] = distance(products[i], rows_.terms[which[i]]);
+    else
+      for (std::size_t i = 0; i < which.size(); ++i) out[i] = distance(products[i], 0);
   }
   /// True if every estimate is a number.
   [[nodiscard]] bool fits() const noexcept { return std::abs(base_) <= largest && std::abs(factor_) <= largest; }
@@ -46,21 +52,16 @@ class Sq8Query {
   friend class Sq8Quantizer;
   static constexpr float largest = 0x1p80f;  // products with 31 bits of it, and sums of those, stay within float
 
-  [[nodiscard]] float distance(std::int32_t product, const std::byte* code) const noexcept {
-    float term = 0;
-    if (with_term_) std::memcpy(&term, code + stride_ - sizeof term, sizeof term);
-    return (base_ + term) - factor_ * static_cast<float>(product);
-  }
+  [[nodiscard]] float distance(std::int32_t product, float term) const noexcept { return (base_ + term) - factor_ * static_cast<float>(product); }
 
   const CodeKernels* kernels_ = nullptr;
-  const std::byte* rows_ = nullptr;
+  CodeRows rows_;
   std::size_t stride_ = 0, lines_ = 0;
-  bool with_term_ = false;
   float base_ = 0, factor_ = 0;
   std::vector<std::int16_t> weights_;  // padded with zeros
 };
 
-/// Eight bits a number. A row takes code_bytes(): its codes and under L2 a float behind them, the sum of (step * code)^2. Where every number that was seen in
+/// Eight bits a number. A row takes code_bytes(), and under L2 has a term, the sum of (step * code)^2. Where every number that was seen in
 /// a dimension is whole, they are within 255 of each other and below 2^23, codes are exact: the step is 1, 1/2, 1/4 ... 1/128. Else a number that was seen is
 /// at most half a step away from its code's, where a step is a 255th of how far they are apart, plus 2^-22 of its magnitude for what floats round.
 class Sq8Quantizer {
@@ -111,10 +112,11 @@ class Sq8Quantizer {
   /// False where a sum of squares would leave float: then nothing can be estimated.
   [[nodiscard]] bool fits() const noexcept { return fits_; }
   /// A multiple of four.
-  [[nodiscard]] std::size_t code_bytes() const noexcept { return (dimension() + 3) / 4 * 4 + (metric_ == Metric::l2 ? sizeof(float) : 0); }
+  [[nodiscard]] std::size_t code_bytes() const noexcept { return (dimension() + 3) / 4 * 4; }
+  [[nodiscard]] bool with_terms() const noexcept { return metric_ == Metric::l2; }
 
-  /// Writes code_bytes() bytes. Numbers beyond those that were seen get the nearest code.
-  void encode(const ScaledVector& vector, std::byte* code) const noexcept {
+  /// Writes code_bytes() bytes, returns the row's term. Numbers beyond those that were seen get the nearest code.
+  float encode(const ScaledVector& vector, std::byte* code) const noexcept {
     double sum = 0;
     for (std::size_t i = 0; i < dimension(); ++i) {
       const double step = static_cast<double>(parameters_.step[i]);
@@ -123,29 +125,28 @@ class Sq8Quantizer {
       code[i] = static_cast<std::byte>(static_cast<std::int8_t>(nearest));
       sum += step * nearest * step * nearest;
     }
-    const auto padded = (dimension() + 3) / 4 * 4;
-    std::fill(code + dimension(), code + padded, std::byte{0});
-    const auto term = static_cast<float>(sum);
-    if (metric_ == Metric::l2) std::memcpy(code + padded, &term, sizeof term);
+    std::fill(code + dimension(), code + code_bytes(), std::byte{0});
+    return with_terms() ? static_cast<float>(sum) : 0;
   }
   /// The numbers that a code stands for.
   void decode(const std::byte* code, std::span<float> out) const noexcept {
     for (std::size_t i = 0; i < dimension(); ++i)
       out[i] = parameters_.offset[i] + parameters_.step[i] * static_cast<float>(static_cast<std::int8_t>(std::to_integer<std::uint8_t>(code[i])));
   }
-  /// `rows` are codes of code_bytes() each, behind the last of which code_block bytes more can be read. O(dimension).
+  /// Behind the last code code_block bytes more can be read. Best where codes begin at a line of the processor's, 64 bytes. O(dimension).
+  /// REQUIRES: terms where with_terms().
   template <class Arch = DefaultArch>
-  [[nodiscard]] Sq8Query prepare(const ScaledVector& query, const std::byte* rows) const {
+  [[nodiscard]] Sq8Query prepare(const ScaledVector& query, const CodeRows& rows) const {
     Sq8Query out;
     out.kernels_ = &kernel_set<Arch>().codes;
-    out.rows_ = rows;
+    out.rows_ = {rows.codes, with_terms() ? rows.terms : nullptr};
     out.stride_ = code_bytes();
-    out.lines_ = lines_to_fetch(out.stride_ + 60);  // a row may begin anywhere in a line
-    out.with_term_ = metric_ == Metric::l2;
+    out.lines_ =
+        lines_to_fetch(out.stride_ + 64 - std::gcd(out.stride_, std::size_t{64}));  // from where the last of the places in a line is that rows begin at
     const auto size = dimension();
     // In double: float would lose the products of small numbers, and what scales them would be infinite.
     std::vector<double> products(size);
-    const auto [base, most] = out.with_term_ ? multiply<true>(query, products.data()) : multiply<false>(query, products.data());
+    const auto [base, most] = with_terms() ? multiply<true>(query, products.data()) : multiply<false>(query, products.data());
     const auto limit = static_cast<double>(largest_weight(size));
     const double scale = most > 0 ? limit / most : 0;
     out.weights_.resize((size + code_block - 1) / code_block * code_block);
@@ -153,8 +154,8 @@ class Sq8Quantizer {
       const double weight = products[i] * scale;
       out.weights_[i] = static_cast<std::int16_t>(static_cast<std::int32_t>(weight + std::copysign(0.5, weight)));
     }
-    out.base_ = to_distance(out.with_term_ ? base : 1 - base);
-    out.factor_ = to_distance(most / limit * (out.with_term_ ? 2 : 1));
+    out.base_ = to_distance(with_terms() ? base : 1 - base);
+    out.factor_ = to_distance(most / limit * (with_terms() ? 2 : 1));
     return out;
   }
 
