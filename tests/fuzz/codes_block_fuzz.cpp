@@ -66,8 +66,8 @@ void ask(const Codes& codes, Metric metric) {
     query->each(all, together.data());
     for (const auto row : all) {
       if (std::bit_cast<std::uint32_t>(query->at(row)) != std::bit_cast<std::uint32_t>(together[row])) broken("an estimate is another among others");
-      // The terms under L2 may be anything.
-      if (metric != Metric::l2 && !is_number(together[row])) broken("an estimate that is no number");
+      // Terms may be anything.
+      if (metric == Metric::inner_product && !is_number(together[row])) broken("an estimate that is no number");
     }
     for (const std::size_t ef : {1u, 7u, 200u}) {
       std::uint64_t distances = 0;
@@ -88,7 +88,7 @@ bool open(ByteSpan bytes, const std::filesystem::path& path, const FileIdentity&
   try {
     test::BytesScope scope;
     const CodesBlock<Reader> codes(Reader(bytes, path), scope, identity, metric, width, told);
-    const std::size_t term = metric == Metric::l2 ? sizeof(float) : 0;
+    const std::size_t term = metric != Metric::inner_product ? sizeof(float) : 0;
     if (codes.row_bytes() != 0 && (codes.block().section(codes_section).length != told * (codes.row_bytes() - term) + code_block ||
                                    (term != 0 && codes.block().section(terms_section).length != told * term)))
       broken("another number of rows was taken");

@@ -19,12 +19,13 @@ struct Sq8Parameters {
   std::vector<float> offset, step;
 };
 
-/// A query against codes: under L2 |q - o|^2 + |s c|^2 - 2 (q - o) s c, under the others 1 - q o - q s c, where the products with c are sums of whole numbers:
-/// the weights are rounded to 16 bits at most. Refers to the rows and their terms. Any number of threads.
+/// A query against codes: under L2 |q - o|^2 + |s c|^2 - 2 (q - o) s c, under cosine half of it, which for directions is 1 - q x, under the inner product
+/// 1 - q o - q s c; the products with c are sums of whole numbers: the weights are rounded to 16 bits at most. Refers to the rows and their terms. Any number
+/// of threads.
 ///
-/// How far an estimate may be from the distance of what the codes stand for: with w the greatest |(q - o) s| under L2, |q s| else, a weight is off by half of
-/// the unit u = w / largest_weight(dimension), so an estimate is by u / 2 * sum |c|, under L2 by u * sum |c|; and by what floats round, 2^-22 of the sum of the
-/// magnitudes of all that is added, and 2^-118 for what they lose below their smallest.
+/// How far an estimate may be from the distance of what the codes stand for: with w the greatest |(q - o) s|, under the inner product |q s|, a weight is off by
+/// half of the unit u = w / largest_weight(dimension), so an estimate is by u / 2 * sum |c|, under L2 by u * sum |c|; and by what floats round, 2^-22 of the
+/// sum of the magnitudes of all that is added, and 2^-118 for what they lose below their smallest.
 class Sq8Query {
  public:
   [[nodiscard]] float at(std::uint32_t row) const noexcept {
@@ -61,9 +62,9 @@ class Sq8Query {
   std::vector<std::int16_t> weights_;  // padded with zeros
 };
 
-/// Eight bits a number. A row takes code_bytes(), and under L2 has a term, the sum of (step * code)^2. Where every number that was seen in
-/// a dimension is whole, they are within 255 of each other and below 2^23, codes are exact: the step is 1, 1/2, 1/4 ... 1/128. Else a number that was seen is
-/// at most half a step away from its code's, where a step is a 255th of how far they are apart, plus 2^-22 of its magnitude for what floats round.
+/// Eight bits a number. A row takes code_bytes(), and has a term: under L2 the sum of (step * code)^2, under cosine half of it. Where every number that was
+/// seen in a dimension is whole, they are within 255 of each other and below 2^23, codes are exact: the step is 1, 1/2, 1/4 ... 1/128. Else a number that was
+/// seen is at most half a step away from its code's, where a step is a 255th of how far they are apart, plus 2^-22 of its magnitude for what floats round.
 class Sq8Quantizer {
  public:
   /// Sees the vectors that are to be kept. One thread.
@@ -113,7 +114,7 @@ class Sq8Quantizer {
   [[nodiscard]] bool fits() const noexcept { return fits_; }
   /// A multiple of four.
   [[nodiscard]] std::size_t code_bytes() const noexcept { return (dimension() + 3) / 4 * 4; }
-  [[nodiscard]] bool with_terms() const noexcept { return metric_ == Metric::l2; }
+  [[nodiscard]] bool with_terms() const noexcept { return metric_ != Metric::inner_product; }
 
   /// Writes code_bytes() bytes, returns the row's term. Numbers beyond those that were seen get the nearest code.
   float encode(const ScaledVector& vector, std::byte* code) const noexcept {
@@ -126,7 +127,7 @@ class Sq8Quantizer {
       sum += step * nearest * step * nearest;
     }
     std::fill(code + dimension(), code + code_bytes(), std::byte{0});
-    return with_terms() ? static_cast<float>(sum) : 0;
+    return with_terms() ? static_cast<float>(sum * share()) : 0;
   }
   /// The numbers that a code stands for.
   void decode(const std::byte* code, std::span<float> out) const noexcept {
@@ -154,12 +155,14 @@ class Sq8Quantizer {
       const double weight = products[i] * scale;
       out.weights_[i] = static_cast<std::int16_t>(static_cast<std::int32_t>(weight + std::copysign(0.5, weight)));
     }
-    out.base_ = to_distance(with_terms() ? base : 1 - base);
-    out.factor_ = to_distance(most / limit * (with_terms() ? 2 : 1));
+    out.base_ = to_distance(with_terms() ? base * share() : 1 - base);
+    out.factor_ = to_distance(most / limit * (with_terms() ? 2 * share() : 1));
     return out;
   }
 
  private:
+  /// Of the squared distance, how much is the metric's.
+  [[nodiscard]] double share() const noexcept { return metric_ == Metric::cosine ? 0.5 : 1; }
   /// The products with the steps that the codes are multiplied with, the sum that is the query's own, and the greatest magnitude of a product. Sums of eight
   /// lanes, so that a compiler may add them together.
   template <bool with_term>
