@@ -19,7 +19,7 @@ namespace quiver::test::code_kernel_tests {
 /// Every set of instructions that the compiler's flags allow, each of which has a kernel of its own.
 #if defined(__AVX512BW__)
 using Architectures = std::tuple<NativeArch, xsimd::avx2, xsimd::sse2, PortableArch>;
-#elif defined(__AVX2__)
+#elif defined(__AVX__)
 using Architectures = std::tuple<NativeArch, xsimd::sse2, PortableArch>;
 #else
 using Architectures = std::tuple<NativeArch, PortableArch>;
@@ -38,6 +38,7 @@ void fill_with_codes(std::span<std::int8_t> codes, std::mt19937& random) {
   std::uniform_int_distribution<int> any(-128, 127);
   std::generate(codes.begin(), codes.end(), [&] { return static_cast<std::int8_t>(any(random)); });
 }
+[[nodiscard]] const std::byte* as_row(const std::int8_t* codes) { return reinterpret_cast<const std::byte*>(codes); }
 /// In 64 bits, where nothing can overflow.
 [[nodiscard]] std::int64_t exact(const std::int8_t* codes, const std::vector<std::int16_t>& weights) {
   std::int64_t sum = 0;
@@ -52,6 +53,20 @@ using namespace quiver::test::code_kernel_tests;
 
 BOOST_AUTO_TEST_SUITE(code_kernels_suite)
 
+BOOST_AUTO_TEST_CASE(whole_numbers_have_registers_wherever_floats_have) {
+  BOOST_TEST(code_lanes<PortableArch> == 0u);
+#if defined(__AVX512BW__)
+  constexpr std::size_t expected = 64;
+#elif defined(__AVX2__)
+  constexpr std::size_t expected = 32;
+#elif defined(__SSE2__) || defined(__aarch64__)
+  constexpr std::size_t expected = 16;  // AVX has no more for them
+#else
+  constexpr std::size_t expected = 0;
+#endif
+  BOOST_TEST(code_lanes<NativeArch> == expected);
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(products_are_exact_in_every_dimension_and_wherever_rows_begin, Arch, Architectures) {
   std::mt19937 random(1);
   for (std::size_t dimension = 1; dimension <= 300; ++dimension) {
@@ -59,8 +74,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(products_are_exact_in_every_dimension_and_wherever
     for (std::size_t from = 0; from < 5; ++from) {
       std::vector<std::int8_t> codes(from + weights.size());  // what stands behind the row is multiplied with zeros
       fill_with_codes(codes, random);
-      const auto product = code_kernels<Arch>().dot(&codes[from], weights.data(), weights.size());
-      BOOST_TEST(product == CodeProduct<Arch>::oracle(&codes[from], weights.data(), weights.size()), "dimension " << dimension << ", from " << from);
+      const auto product = code_kernels<Arch>().dot(as_row(&codes[from]), weights.data(), weights.size());
+      BOOST_TEST(product == CodeProduct<Arch>::oracle(as_row(&codes[from]), weights.data(), weights.size()), "dimension " << dimension << ", from " << from);
       BOOST_TEST(product == exact(&codes[from], weights), "dimension " << dimension << ", from " << from);
     }
   }
@@ -79,7 +94,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(the_largest_sums_do_not_overflow, Arch, Architectu
             weights[i] = static_cast<std::int16_t>(largest_weight(dimension) * (alternating && i % 2 == 1 ? -sign : sign));
           const auto sum = exact(codes.data(), weights);
           BOOST_TEST((sum >= std::numeric_limits<std::int32_t>::min() && sum <= std::numeric_limits<std::int32_t>::max()), "dimension " << dimension);
-          BOOST_TEST(code_kernels<Arch>().dot(codes.data(), weights.data(), weights.size()) == sum, "dimension " << dimension);
+          BOOST_TEST(code_kernels<Arch>().dot(as_row(codes.data()), weights.data(), weights.size()) == sum, "dimension " << dimension);
         }
   }
 }
@@ -108,9 +123,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(rows_are_gathered_in_any_order_and_of_any_stride, 
         std::generate(which.begin(), which.end(), [&] { return static_cast<std::uint32_t>(random() % rows); });
         if (count == 40) std::iota(which.begin(), which.begin() + rows, 0u), std::reverse(which.begin(), which.begin() + rows);
         std::vector<std::int32_t> out(count, 7), expected;
-        for (const auto row : which) expected.push_back(code_kernels<Arch>().dot(&codes[row * stride], weights.data(), weights.size()));
-        code_kernels<Arch>().gather(reinterpret_cast<const std::byte*>(codes.data()), stride, lines_to_fetch(stride), weights.data(), weights.size(),
-                                    which.data(), count, out.data());
+        for (const auto row : which) expected.push_back(code_kernels<Arch>().dot(as_row(&codes[row * stride]), weights.data(), weights.size()));
+        code_kernels<Arch>().gather(as_row(codes.data()), stride, lines_to_fetch(stride), weights.data(), weights.size(), which.data(), count, out.data());
         BOOST_TEST((out == expected), "dimension " << dimension << ", stride " << stride << ", " << count << " rows");
       }
     }
@@ -124,7 +138,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(nothing_but_the_padded_row_and_the_weights_is_read
       std::memset(row.data(), 2, padded);
       auto* const numbers = reinterpret_cast<std::int16_t*>(weights.data());
       std::fill_n(numbers, dimension, std::int16_t{3});
-      const auto product = code_kernels<Arch>().dot(reinterpret_cast<const std::int8_t*>(row.data()), numbers, padded);
+      const auto product = code_kernels<Arch>().dot(std::as_bytes(row.span()).data(), numbers, padded);
       BOOST_TEST(product == static_cast<std::int32_t>(dimension * 6));
     }
 }

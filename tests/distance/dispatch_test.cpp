@@ -109,6 +109,7 @@ BOOST_AUTO_TEST_CASE(each_unit_says_which_set_it_is_and_shares_no_kernel_with_an
       BOOST_TEST((a->products.many == b->products.many) == (a == b));
       BOOST_TEST((a->panels.select == b->panels.select) == (a == b));
       BOOST_TEST((a->codes.gather == b->codes.gather) == (a == b));
+      BOOST_TEST((a->nibbles.gather == b->nibbles.gather) == (a == b));
     }
 }
 
@@ -212,10 +213,32 @@ BOOST_AUTO_TEST_CASE(sums_over_codes_are_the_same_whole_numbers_in_every_set) {
         std::int32_t sums[3];
         kernels.gather(reinterpret_cast<const std::byte*>(codes.data()), padded, 1, weights.data(), padded, which, 3, sums);
         for (std::size_t i = 0; i < 3; ++i) {
-          const auto* const row = codes.data() + which[i] * padded;
+          const auto* const row = reinterpret_cast<const std::byte*>(codes.data()) + which[i] * padded;
           const auto exact = CodeProduct<PortableArch>::oracle(row, weights.data(), padded);
           BOOST_TEST(sums[i] == exact, to_string(level));
           BOOST_TEST(kernels.dot(row, weights.data(), padded) == exact, to_string(level));
+        }
+      }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(sums_over_nibbles_are_the_same_whole_numbers_in_every_set) {
+  std::mt19937 random(9);
+  for (const std::size_t padded : {64u, 128u, 448u, 32768u})
+    for (const bool extreme : {false, true}) {
+      std::vector<std::byte> codes(3 * padded);
+      std::vector<std::int8_t> weights(2 * padded);
+      for (auto& code : codes) code = static_cast<std::byte>(extreme ? 255 : random() % 256);
+      for (auto& weight : weights) weight = static_cast<std::int8_t>(extreme ? -largest_nibble_weight : static_cast<int>(random() % 255) - 127);
+      const std::uint32_t which[] = {2, 0, 1};
+      for (const auto level : levels_here()) {
+        const NibbleKernels& kernels = best_set(level).nibbles;
+        std::int32_t sums[3];
+        kernels.gather(codes.data(), padded, 1, weights.data(), padded, which, 3, sums);
+        for (std::size_t i = 0; i < 3; ++i) {
+          const auto exact = NibbleProduct<PortableArch>::oracle(&codes[which[i] * padded], weights.data(), padded);
+          BOOST_TEST(sums[i] == exact, to_string(level));
+          BOOST_TEST(kernels.dot(&codes[which[i] * padded], weights.data(), padded) == exact, to_string(level));
         }
       }
     }

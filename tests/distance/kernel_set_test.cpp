@@ -18,6 +18,7 @@ BOOST_AUTO_TEST_CASE(a_set_holds_the_kernels_of_its_architecture) {
     BOOST_TEST((set.floats(metric).gather == kernels_for<PortableArch>(metric).gather));
   BOOST_TEST((set.panels.select == panel_kernels<PortableArch>().select));
   BOOST_TEST((set.codes.dot == code_kernels<PortableArch>().dot));
+  BOOST_TEST((set.nibbles.dot == nibble_kernels<PortableArch>().dot));
 }
 
 BOOST_AUTO_TEST_CASE(every_level_has_a_name_of_its_own) {

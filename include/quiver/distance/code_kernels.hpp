@@ -23,35 +23,67 @@ inline constexpr std::size_t code_block = 64;  // weights are padded with zeros 
 }
 inline constexpr std::size_t max_code_dimension = std::size_t{1} << 16;  // weights of more dimensions would have too few bits
 
+/// How many bytes a register of an architecture holds where it is used for whole numbers; 0: plain loops. AVX without AVX2 has those of SSE for them, AVX-512
+/// without BW those of AVX2.
+template <class Arch>
+inline constexpr std::size_t code_lanes = [] {
+  if (std::is_base_of_v<Lanes<PortableArch>, Lanes<Arch>>) return std::size_t{0};
+#if defined(__AVX512BW__) || !defined(__SSE2__)
+  constexpr std::size_t most = 64;
+#elif defined(__AVX2__)
+  constexpr std::size_t most = 32;
+#else
+  constexpr std::size_t most = 16;
+#endif
+  return std::min(Lanes<Arch>::width * sizeof(float), most);
+}();
+
 /// sum(codes[i] * weights[i]) over i < padded. Exact: nothing is rounded, nothing overflows. REQUIRES: padded is a multiple of code_block, the weights are
 /// within largest_weight() of the true dimension and zero behind it, `padded` bytes can be read.
 template <class Arch>
 struct CodeProduct {
-  static std::int32_t dot(const std::int8_t* codes, const std::int16_t* weights, std::size_t padded) noexcept {
+  static std::int32_t dot(const std::byte* row, const std::int16_t* weights, std::size_t padded) noexcept {
+    const auto* const codes = reinterpret_cast<const std::int8_t*>(row);
 #if defined(__AVX512BW__) && defined(__AVX512F__)
-    if constexpr (in_lanes(16)) return dot_512(codes, weights, padded);
+    if constexpr (code_lanes<Arch> == 64) return dot_512(codes, weights, padded);
 #endif
 #if defined(__AVX2__)
-    if constexpr (in_lanes(8)) return dot_256(codes, weights, padded);
+    if constexpr (code_lanes<Arch> == 32) return dot_256(codes, weights, padded);
 #endif
 #if defined(__SSE2__)
-    if constexpr (in_lanes(4)) return dot_128(codes, weights, padded);
+    if constexpr (code_lanes<Arch> == 16) return dot_128(codes, weights, padded);
 #endif
 #if defined(__aarch64__)
-    if constexpr (in_lanes(4)) return dot_neon(codes, weights, padded);
+    if constexpr (code_lanes<Arch> == 16) return dot_neon(codes, weights, padded);
 #endif
-    return oracle(codes, weights, padded);
+    return oracle(row, weights, padded);
   }
   /// The same, number by number.
-  static std::int32_t oracle(const std::int8_t* codes, const std::int16_t* weights, std::size_t padded) noexcept {
+  static std::int32_t oracle(const std::byte* row, const std::int16_t* weights, std::size_t padded) noexcept {
+    const auto* const codes = reinterpret_cast<const std::int8_t*>(row);
     std::int32_t sum = 0;
     for (std::size_t i = 0; i < padded; ++i) sum += std::int32_t{codes[i]} * weights[i];
     return sum;
   }
 
- private:
-  static constexpr bool in_lanes(std::size_t width) noexcept { return !std::is_same_v<Arch, PortableArch> && Lanes<Arch>::width == width; }
+  // The numbers of a register added up.
+#if defined(__SSE2__)
+  static std::int32_t sum_128(__m128i four) noexcept {
+    const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4E));
+    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xB1)));
+  }
+#endif
+#if defined(__AVX2__)
+  static std::int32_t sum_256(__m256i eight) noexcept { return sum_128(_mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1))); }
+#endif
+#if defined(__AVX512BW__) && defined(__AVX512F__)
+  static std::int32_t sum_512(__m512i sixteen) noexcept {
+    // With masks, since g++ 12 takes the plain extraction and _mm512_reduce_add_epi32 for reads of what was never set (-Wmaybe-uninitialized).
+    return sum_256(_mm256_add_epi32(_mm512_maskz_extracti64x4_epi64(0xF, sixteen, 0), _mm512_maskz_extracti64x4_epi64(0xF, sixteen, 1)));
+  }
+#endif
 
+ private:
 #if defined(__AVX512BW__) && defined(__AVX512F__)
   static std::int32_t dot_512(const std::int8_t* codes, const std::int16_t* weights, std::size_t padded) noexcept {
     const auto add = [](__m512i sum, const std::int8_t* c, const std::int16_t* w) __attribute__((always_inline)) {
@@ -67,13 +99,10 @@ struct CodeProduct {
       even = add(even, codes + i, weights + i);
       odd = add(odd, codes + i + 32, weights + i + 32);
     }
-    const __m512i both = _mm512_add_epi32(even, odd);
-    // With masks, since g++ 12 takes the plain extraction and _mm512_reduce_add_epi32 for reads of what was never set (-Wmaybe-uninitialized).
-    return sum_256(_mm256_add_epi32(_mm512_maskz_extracti64x4_epi64(0xF, both, 0), _mm512_maskz_extracti64x4_epi64(0xF, both, 1)));
+    return sum_512(_mm512_add_epi32(even, odd));
   }
 #endif
 #if defined(__AVX2__)
-  static std::int32_t sum_256(__m256i eight) noexcept { return sum_128(_mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1))); }
   static std::int32_t dot_256(const std::int8_t* codes, const std::int16_t* weights, std::size_t padded) noexcept {
     const auto add = [](__m256i sum, const std::int8_t* c, const std::int16_t* w) __attribute__((always_inline)) {
       const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(c)));
@@ -88,10 +117,6 @@ struct CodeProduct {
   }
 #endif
 #if defined(__SSE2__)
-  static std::int32_t sum_128(__m128i four) noexcept {
-    const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4E));
-    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xB1)));
-  }
   static std::int32_t dot_128(const std::int8_t* codes, const std::int16_t* weights, std::size_t padded) noexcept {
     __m128i even = _mm_setzero_si128(), odd = even;
     for (std::size_t i = 0; i < padded; i += 16) {
@@ -119,26 +144,28 @@ struct CodeProduct {
 #endif
 };
 
-/// The kernels for codes of one architecture.
-struct CodeKernels {
-  std::int32_t (*dot)(const std::int8_t* codes, const std::int16_t* weights, std::size_t padded) noexcept;
+/// The kernels for codes of one kind and one architecture.
+template <class Weight>
+struct ProductKernels {
+  std::int32_t (*dot)(const std::byte* row, const Weight* weights, std::size_t padded) noexcept;
   /// out[i] for the row which[i], which lies at rows + which[i] * stride. Rows are fetched as Kernels::gather does, `lines` of each.
-  void (*gather)(const std::byte* rows, std::size_t stride, std::size_t lines, const std::int16_t* weights, std::size_t padded, const std::uint32_t* which,
+  void (*gather)(const std::byte* rows, std::size_t stride, std::size_t lines, const Weight* weights, std::size_t padded, const std::uint32_t* which,
                  std::size_t count, std::int32_t* out) noexcept;
 };
+using CodeKernels = ProductKernels<std::int16_t>;
 
-template <class Arch>
-void code_products(const std::byte* rows, std::size_t stride, std::size_t lines, const std::int16_t* weights, std::size_t padded, const std::uint32_t* which,
+template <class Product, class Weight>
+void code_products(const std::byte* rows, std::size_t stride, std::size_t lines, const Weight* weights, std::size_t padded, const std::uint32_t* which,
                    std::size_t count, std::int32_t* out) noexcept {
   const auto row = [&](std::size_t i) { return rows + std::size_t{which[i]} * stride; };
   for (std::size_t i = 0; i < count; ++i) {
     if (i + gather_ahead < count) fetch_lines(row(i + gather_ahead), lines);
-    out[i] = CodeProduct<Arch>::dot(reinterpret_cast<const std::int8_t*>(row(i)), weights, padded);
+    out[i] = Product::dot(row(i), weights, padded);
   }
 }
 
 template <class Arch>
-inline constexpr CodeKernels code_kernels_of{CodeProduct<Arch>::dot, code_products<Arch>};
+inline constexpr CodeKernels code_kernels_of{CodeProduct<Arch>::dot, code_products<CodeProduct<Arch>, std::int16_t>};
 
 template <class Arch = NativeArch>
 [[nodiscard]] constexpr const CodeKernels& code_kernels() noexcept {

@@ -4,6 +4,7 @@
 #include <quiver/distance/code_kernels.hpp>
 #include <quiver/distance/element_kernels.hpp>
 #include <quiver/distance/kernels.hpp>
+#include <quiver/distance/nibble_kernels.hpp>
 #include <quiver/distance/panel.hpp>
 
 #include <cstdint>
@@ -33,6 +34,7 @@ struct KernelSet {
   ElementKernels elements;
   PanelKernels panels;
   CodeKernels codes;
+  NibbleKernels nibbles;
 
   [[nodiscard]] constexpr const Kernels& floats(Metric metric) const noexcept { return metric == Metric::l2 ? squared_differences : products; }
   /// For rows of a kind, and queries as asked_as() says: once for a query, never for a row.
@@ -57,8 +59,13 @@ struct KernelSet {
 
 template <class Arch>
 [[nodiscard]] consteval KernelSet make_kernel_set(SimdLevel level) {
-  return {
-      level, kernels_for<Arch>(Metric::l2), kernels_for<Arch>(Metric::inner_product), element_kernels_of<Arch>, panel_kernels<Arch>(), code_kernels<Arch>()};
+  return {level,
+          kernels_for<Arch>(Metric::l2),
+          kernels_for<Arch>(Metric::inner_product),
+          element_kernels_of<Arch>,
+          panel_kernels<Arch>(),
+          code_kernels<Arch>(),
+          nibble_kernels<Arch>()};
 }
 
 /// What an architecture of xsimd's is called here.

@@ -29,7 +29,7 @@ struct Sq8Parameters {
 class Sq8Query {
  public:
   [[nodiscard]] float at(std::uint32_t row) const noexcept {
-    const auto product = kernels_->dot(reinterpret_cast<const std::int8_t*>(rows_.codes) + std::size_t{row} * stride_, weights_.data(), weights_.size());
+    const auto product = kernels_->dot(rows_.codes + std::size_t{row} * stride_, weights_.data(), weights_.size());
     return distance(product, rows_.terms == nullptr ? 0 : rows_.terms[row]);
   }
   void fetch(std::uint32_t row) const noexcept {
