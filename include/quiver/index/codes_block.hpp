@@ -98,7 +98,7 @@ class CodesBlock {
       if (stride != 0) broken("no codes, and " + std::to_string(stride) + " bytes for each row's");
       return;
     }
-    Sq8Parameters parameters{floats(scope, offsets_section, dimension), floats(scope, steps_section, dimension)};
+    ScalarParameters parameters{floats(scope, offsets_section, dimension), floats(scope, steps_section, dimension)};
     for (std::size_t i = 0; i < dimension; ++i)
       if (!is_number(parameters.offset[i]) || !(parameters.step[i] >= 0) || !is_number(parameters.step[i]))
         broken("dimension " + std::to_string(i) + " has an offset or a step that is no number");
