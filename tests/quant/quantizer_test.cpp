@@ -14,6 +14,7 @@ namespace quiver::test::quantizer_tests {
 struct PoorestQuery {
   float at(std::uint32_t) const;
   void fetch(std::uint32_t) const;
+  [[nodiscard]] std::size_t ahead() const;
   void each(std::span<const std::uint32_t>, float*) const;
 };
 struct AtInDouble : PoorestQuery {

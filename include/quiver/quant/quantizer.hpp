@@ -28,6 +28,7 @@ template <class Q>
 concept CodeQuery = requires(const Q& query, std::uint32_t row, std::span<const std::uint32_t> rows, float* out) {
   { query.at(row) } -> std::same_as<float>;
   query.fetch(row);
+  { query.ahead() } -> std::same_as<std::size_t>;
   query.each(rows, out);
 };
 
