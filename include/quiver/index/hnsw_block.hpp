@@ -4,10 +4,10 @@
 #include <quiver/block/reader.hpp>
 #include <quiver/block/writer.hpp>
 #include <quiver/index/hnsw_builder.hpp>
+#include <quiver/index/idle_scratch.hpp>
 
 #include <array>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -54,7 +54,7 @@ class HnswBlock {
   /// corruption: not the file of `identity`, or its sections do not make a graph of `rows` rows.
   template <class Scope>
   HnswBlock(Reader reader, Scope& scope, const FileIdentity& identity, std::uint64_t rows)
-      : block_(std::move(reader), scope, identity, BlockKind::vector_graph), idle_(std::make_unique<Idle>()) {
+      : block_(std::move(reader), scope, identity, BlockKind::vector_graph), idle_(std::make_unique<IdleScratch>()) {
     const auto tail = block_.tail(scope);
     if (tail.size() != graph_tail_size) broken(std::to_string(tail.size()) + " bytes of a tail");
     parameters_.m = load<std::uint32_t>(tail.data());
@@ -93,26 +93,6 @@ class HnswBlock {
   }
 
  private:
-  /// What walks that have ended left for the next ones.
-  class Idle {
-   public:
-    [[nodiscard]] std::unique_ptr<HnswScratch> take() {
-      const std::lock_guard guard(mutex_);
-      if (all_.empty()) return std::make_unique<HnswScratch>();
-      auto last = std::move(all_.back());
-      all_.pop_back();
-      return last;
-    }
-    void give(std::unique_ptr<HnswScratch> scratch) {
-      const std::lock_guard guard(mutex_);
-      all_.push_back(std::move(scratch));
-    }
-
-   private:
-    std::mutex mutex_;
-    std::vector<std::unique_ptr<HnswScratch>> all_;
-  };
-
   [[noreturn]] void broken(const std::string& what) const {
     fail(Errc::corruption, block_.path(), block_.trailer().data_length, what + "; restore the file from a backup, or build the index again");
   }
@@ -153,7 +133,7 @@ class HnswBlock {
   HnswBuildParameters parameters_;
   std::vector<HnswLevel> levels_;                   // the ground first
   std::vector<std::vector<std::uint32_t>> copies_;  // of sections, where the reader is not memory
-  std::unique_ptr<Idle> idle_;
+  std::unique_ptr<IdleScratch> idle_;
 };
 
 }  // namespace quiver::detail
