@@ -46,6 +46,12 @@ class HnswLevels {
   [[nodiscard]] bool has(std::size_t level, std::uint32_t row) const noexcept {
     return level == 0 || std::binary_search(rows(level).begin(), rows(level).end(), row);
   }
+  /// Levels above the ground that one of the first `rows` rows is on.
+  [[nodiscard]] std::size_t reached(std::uint32_t rows) const noexcept {
+    std::size_t levels = 0;
+    while (levels < upper_.size() && upper_[levels].front() < rows) ++levels;
+    return levels;
+  }
 
  private:
   static constexpr std::size_t most = 15;
@@ -86,6 +92,16 @@ class HnswLinks {
   [[nodiscard]] std::uint32_t* links_of(std::size_t level, std::uint32_t node) noexcept {
     return links_[level].data() + std::size_t{node} * views_[level].degree;
   }
+  /// Copies the links between the first rows. REQUIRES: the same parameters, no more rows, and nobody links there meanwhile.
+  void take(const HnswLinks& first) noexcept {
+    for (std::size_t level = 0; level < first.links_.size(); ++level) std::copy(first.links_[level].begin(), first.links_[level].end(), links_[level].begin());
+  }
+  [[nodiscard]] std::uint64_t bytes() const noexcept {
+    std::uint64_t words = 0;
+    for (const auto& links : links_) words += links.size();
+    for (const auto& down : down_) words += 2 * down.size();
+    return words * sizeof(std::uint32_t);
+  }
 
  private:
   HnswLevels levels_;
@@ -93,11 +109,28 @@ class HnswLinks {
   std::vector<HnswLevel> views_;
 };
 
-/// Links every row of a space. One use.
+/// Links the rows of a space: all of them by one build(), or one after the other as they come.
 template <class Space>
 class HnswBuilder {
+  struct Near {
+    float distance;
+    std::uint32_t node;
+  };
+
  public:
   using Query = typename Space::Query;
+
+  /// What a thread needs to link rows.
+  struct Worker {
+    /// Room for what linking takes, so that a walk may fail for want of memory and nothing after it.
+    Worker() {
+      candidates.reserve(2 * max_hnsw_m + 1);
+      kept.reserve(2 * max_hnsw_m);
+    }
+    HnswScratch scratch;
+    std::vector<std::vector<Near>> chosen;  // by level: what the row will be linked to
+    std::vector<Near> candidates, kept;
+  };
 
   /// REQUIRES: rows < max_hnsw_rows, 2 <= m <= max_hnsw_m, ef_construction > 0.
   HnswBuilder(Space space, const HnswBuildParameters& parameters)
@@ -117,7 +150,7 @@ class HnswBuilder {
     std::uint32_t row = 0;
     for (; row < std::min(rows, alone); ++row) {
       if (row == first) continue;
-      add(row, worker);
+      add(row, worker, top);
       step();
     }
     std::vector<std::unique_ptr<Worker>> idle;
@@ -137,7 +170,7 @@ class HnswBuilder {
       const auto begin = row + static_cast<std::uint32_t>(i) * batch;
       for (auto r = begin; r < std::min(rows, begin + batch); ++r) {
         if (r == first) continue;
-        add(r, *mine);
+        add(r, *mine, top);
         step();
       }
       const std::lock_guard guard(mutex);
@@ -146,17 +179,14 @@ class HnswBuilder {
     return std::move(links_);
   }
 
- private:
-  struct Near {
-    float distance;
-    std::uint32_t node;
-  };
-  struct Worker {
-    HnswScratch scratch;
-    std::vector<std::vector<Near>> chosen;  // by level: what the row will be linked to
-    std::vector<Near> candidates, kept;
-  };
+  /// Links the row behind those that are linked. One thread; others may walk meanwhile. bad_alloc: nothing happened.
+  /// REQUIRES: rows [0, row) are linked, no others, and row is one of the space.
+  void append(std::uint32_t row, Worker& worker) { add(row, worker, links_.levels().reached(row)); }
+  [[nodiscard]] const HnswLinks& links() const noexcept { return links_; }
+  /// As HnswLinks::take.
+  void take(const HnswLinks& first) noexcept { links_.take(first); }
 
+ private:
   /// Holds what may be linked to while a row's links are rewritten.
   class Lock {
    public:
@@ -174,16 +204,17 @@ class HnswBuilder {
     std::atomic<bool>& lock_;
   };
 
-  void add(std::uint32_t row, Worker& worker) {
+  /// `top`: levels above the ground where a row is already; on those above them this one is the first, and has none to be linked to.
+  void add(std::uint32_t row, Worker& worker, std::size_t top) {
     const auto query = space_.query(row);
     const auto& levels = links_.levels();
     std::size_t own = 0;
-    while (own < levels.count() && levels.has(own + 1, row)) ++own;
+    while (own < top && levels.has(own + 1, row)) ++own;
     if (worker.chosen.size() <= levels.count()) worker.chosen.resize(levels.count() + 1);
 
     std::uint64_t distances = 0;
     std::uint32_t node = 0;
-    for (auto level = levels.count(); level > own; --level) {
+    for (auto level = top; level > own; --level) {
       node = descend(links_.level(level), query, node, worker.scratch, distances);
       node = links_.level(level).down[node];
     }
@@ -220,7 +251,7 @@ class HnswBuilder {
     }
   }
   static void write(std::uint32_t* links, std::size_t degree, const std::vector<Near>& nodes) noexcept {
-    for (std::size_t i = 0; i < degree; ++i) __atomic_store_n(links + i, i < nodes.size() ? nodes[i].node : no_link, __ATOMIC_RELAXED);
+    for (std::size_t i = 0; i < degree; ++i) __atomic_store_n(links + i, i < nodes.size() ? nodes[i].node : no_link, __ATOMIC_RELEASE);
   }
   /// A link from a node to a new one, in the place of another where there is no room.
   void link(std::size_t l, const Near& from, std::uint32_t to, Worker& worker) {
@@ -232,7 +263,7 @@ class HnswBuilder {
     std::size_t used = 0;
     while (used < level.degree && links[used] != no_link) ++used;
     if (used < level.degree) {
-      __atomic_store_n(links + used, to, __ATOMIC_RELAXED);
+      __atomic_store_n(links + used, to, __ATOMIC_RELEASE);
       return;
     }
     const auto query = space_.query(row);

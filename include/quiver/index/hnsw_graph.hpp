@@ -31,7 +31,8 @@ concept HnswQuery = requires(const S& query, std::uint32_t row, std::span<const 
 };
 
 /// One level: its nodes are numbered from 0, and each has `degree` places for links to nodes of the same level, the used ones first, no_link behind them.
-/// A view. Links may change while it is read: each is one atomic word, and any of them is the number of a node.
+/// A view. Links may change while it is read: each is one atomic word, and any of them is the number of a node, which is linked itself before a link leads to
+/// it.
 struct HnswLevel {
   const std::uint32_t* links = nullptr;
   const std::uint32_t* rows = nullptr;  // of each node; null at the ground, where nodes are rows
@@ -46,7 +47,7 @@ struct HnswLevel {
     if (degree > 16) __builtin_prefetch(links_of(node) + 16);
   }
   [[nodiscard]] std::uint32_t row(std::uint32_t node) const noexcept { return rows == nullptr ? node : rows[node]; }
-  [[nodiscard]] static std::uint32_t load(const std::uint32_t* link) noexcept { return __atomic_load_n(link, __ATOMIC_RELAXED); }
+  [[nodiscard]] static std::uint32_t load(const std::uint32_t* link) noexcept { return __atomic_load_n(link, __ATOMIC_ACQUIRE); }
 };
 
 /// What a walk needs; used again by the next one of the same thread.
