@@ -65,7 +65,7 @@ double recall(const C& collection, const Clusters& data, std::size_t k = 10, std
 /// A new collection of the first `many` rows, flushed and not in a graph yet. `where`: what create() takes before the schema.
 template <class P, class... Where>
 Collection<P> filled(const Clusters& data, const Schema& schema, const Where&... where) {
-  auto c = Collection<P>::create(where..., schema);
+  auto c = Collection<P>::create(where..., schema, {.live_index = false});  // which may have a graph by the time of the flush
   insert(c, data, 0, many);
   c.flush();
   return c;

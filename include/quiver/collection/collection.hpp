@@ -76,7 +76,7 @@ class Collection {
           recovered.version = detail::open_version<P>(store, std::move(next), bytes, recovered.version.get());
         }
         return Collection(std::make_unique<State>(std::move(store), std::move(lock), std::move(log), std::move(recovered), options.durability, true),
-                          options.background_compaction);
+                          options.background_compaction, options.live_index);
       }
     }
     auto recovered = options.at_version ? detail::Recovered<P>::of(detail::open_at<P>(store, *options.at_version)) : detail::recover<P>(store);
@@ -282,6 +282,10 @@ class Collection {
     out.versions = all.size();
     out.memtable_documents = now->rows().memtable_rows();
     out.resident = now->rows().memtable_bytes() + detail::bytes_in_memory(now->version());
+    if (const auto& graphs = now->rows().memtable()->graphs()) {
+      out.memtable_linked = graphs->linked(now->schema(), out.memtable_documents);
+      out.resident += graphs->bytes();
+    }
     for (const auto& segment : manifest.segments)
       for (const auto& block : segment.blocks) {
         (block.type == detail::BlockType::scalar ? out.bytes.scalar : out.bytes.vector_index) += block.file.identity.length + block.graph.identity.length;
@@ -349,18 +353,19 @@ class Collection {
       return erased;
     });
   }
-  explicit Collection(std::unique_ptr<State> state, bool compacts = false) : state_(std::move(state)) {
+  explicit Collection(std::unique_ptr<State> state, bool compacts = false, bool indexes = false) : state_(std::move(state)) {
     if (compacts) state_->compact_in_background();
+    if (indexes) state_->index_live();
   }
   template <class New>
-  explicit Collection(New fresh, bool compacts)
+  explicit Collection(New fresh, bool compacts, bool indexes)
       : Collection(std::make_unique<State>(std::move(fresh.store), std::move(fresh.lock), std::move(fresh.log), std::move(fresh.recovered), std::nullopt, true),
-                   compacts) {}
+                   compacts, indexes) {}
   template <class To>
   [[nodiscard]] Collection<To> copied(const std::filesystem::path& path, const typename To::Options& storage, bool links,
                                       const std::function<bool(const Progress&)>& progress) const {
     const auto now = view();
-    return Collection<To>(detail::Copy<To, P>(*now, links, progress).run(path, storage), false);
+    return Collection<To>(detail::Copy<To, P>(*now, links, progress).run(path, storage), false, true);
   }
 
   [[nodiscard]] static Collection make(const std::filesystem::path& path, const Schema& schema, const CreateOptions<P>& options) {
@@ -383,7 +388,7 @@ class Collection {
     first.preferred_policy = options.preferred_policy;
     first.library_version = library_version;
     first.durability = options.durability;
-    return Collection(detail::begin_collection<P>(std::move(fresh), std::move(first)), options.background_compaction);
+    return Collection(detail::begin_collection<P>(std::move(fresh), std::move(first)), options.background_compaction, options.live_index);
   }
 
   [[nodiscard]] State& state() const {

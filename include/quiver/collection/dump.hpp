@@ -237,12 +237,14 @@ template <FileSystem FS, class C>
   DumpLoader<FS> dump(folder);
   LoadingFolder<FS> place(path);
   {
-    auto made = C::create(place.building(), dump.info().schema, create_options(dump.info(), options));
+    auto create = create_options(dump.info(), options);
+    create.live_index = false;  // nobody searches here
+    auto made = C::create(place.building(), dump.info().schema, create);
     dump.run([&](std::span<const Document> batch) { made.insert(batch, {.durability = Durability::none}); });
     made.close();  // flushes
   }
   place.publish();
-  return C::open(path, {.storage = options.storage, .background_compaction = options.background_compaction});
+  return C::open(path, {.storage = options.storage, .background_compaction = options.background_compaction, .live_index = options.live_index});
 }
 
 /// Collection C in memory alone.
@@ -251,6 +253,7 @@ template <FileSystem FS, class C>
   DumpLoader<FS> dump(folder);
   auto create = create_options(dump.info(), options);
   create.background_compaction = options.background_compaction;
+  create.live_index = options.live_index;
   auto made = C::create(dump.info().schema, create);
   dump.run([&](std::span<const Document> batch) { made.insert(batch); });
   made.flush();

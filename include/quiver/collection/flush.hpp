@@ -65,6 +65,19 @@ struct NextNumbers {
   }
 };
 
+/// Takes over the numbers that a version has given out when it ends, also by an error: files may bear them.
+class KeptNumbers {
+ public:
+  KeptNumbers(NextNumbers& numbers, const Version& version) noexcept : numbers_(numbers), version_(version) {}
+  ~KeptNumbers() { numbers_ = NextNumbers::of(version_); }
+  KeptNumbers(const KeptNumbers&) = delete;
+  KeptNumbers& operator=(const KeptNumbers&) = delete;
+
+ private:
+  NextNumbers& numbers_;
+  const Version& version_;
+};
+
 /// The version after `before`, as yet with the same content.
 [[nodiscard]] inline Version successor(const Version& before) {
   auto next = before;
@@ -105,9 +118,10 @@ template <WritableStoragePolicy P>
 
 /// Writes the memtable's rows as blocks and an id run, and the deletes where they are not those of the current version, of which `next` begins as a copy,
 /// and makes `next` name them. Everything is drafted before anything is published, so an error on the way leaves the store as it was. The rows may be of
-/// another store, under another policy.
+/// another store, under another policy. `graphs`: of the memtable, while nobody adds to them; those that are over all rows of a block are written beside it.
 template <WritableStoragePolicy P, StoragePolicy From>
-[[nodiscard]] std::vector<typename P::Draft> draft_flush(typename P::Store& store, const Rows<From>& now, Version& next) {
+[[nodiscard]] std::vector<typename P::Draft> draft_flush(typename P::Store& store, const Rows<From>& now, Version& next,
+                                                         const MemtableGraphs* graphs = nullptr) {
   const auto rows = now.memtable_rows();
   std::vector<typename P::Draft> drafts;
   const auto draft = [&](std::string name, auto&& write) {
@@ -138,6 +152,9 @@ template <WritableStoragePolicy P, StoragePolicy From>
         return write_flat_block(to, field.metric(), {field.dimension(), field.element()}, count,
                                 [&](std::uint64_t row) { return memtable.vector(i, first + row).data(); });
       });
+      if (const auto graph = graphs != nullptr && count == rows ? graphs->whole(i, field, rows) : nullptr)
+        block.graph = draft(block_name({segment.id, next.next_block++, BlockType::vector_graph}),
+                            [&](auto& to) { return graph->whole([&](const HnswGraph& links) { return write_hnsw_block(to, links, graph->parameters()); }); });
       segment.blocks.push_back(std::move(block));
     }
     segment.sealed = count == room;

@@ -32,6 +32,7 @@ struct CreateOptions {
   Retain retain = {};
   bool background_compaction = false;  ///< as OpenOptions::background_compaction, while this object lives
   std::string preferred_policy = {};   ///< kept with the collection, for those who open it by name; at most 256 bytes
+  bool live_index = true;              ///< as OpenOptions::live_index, while this object lives
 };
 
 /// How a dump is loaded: what is unset is as it was in the collection that was dumped.
@@ -44,6 +45,7 @@ struct LoadOptions {
   std::optional<Retain> retain = {};
   bool background_compaction = false;  ///< as CreateOptions::background_compaction, once all is loaded
   std::optional<std::string> preferred_policy = {};
+  bool live_index = true;  ///< as CreateOptions::live_index
 };
 
 template <StoragePolicy P>
@@ -56,6 +58,11 @@ struct OpenOptions {
   /// and is written to and read as before; stats().background_error says why until it has succeeded, which is tried again and again, after pauses of 100 ms
   /// to 10 min. close() does not report it, as nothing is lost.
   bool background_compaction = false;
+  /// Of what is written to: where the index of a field is Hnsw and 1,000 documents or more are not flushed, a thread of this object's own links them into a
+  /// graph, so that a search need not look at each of them. It follows writes and never holds them up; what it has not reached yet is looked at one by one. A
+  /// flush writes the graph beside the block if it is over all rows of it, or but for a few. false: no thread and no graph of what is in memory, which leaves
+  /// the processor to one who writes much before anybody searches. Where it fails stats().background_error says why, and it tries again after a pause.
+  bool live_index = true;
 };
 
 /// How far a long call is.
@@ -119,11 +126,12 @@ struct Stats {
   std::uint64_t version = 0;
   std::uint64_t versions = 0;
   std::uint64_t memtable_documents = 0;  ///< not flushed yet
-  std::uint64_t resident = 0;            ///< bytes held in memory: documents that are not flushed, and what the policy keeps of the files besides mappings
+  std::uint64_t memtable_linked = 0;     ///< of them, those in the graphs of all fields with an Hnsw index; the others are looked at one by one
+  std::uint64_t resident = 0;            ///< bytes held in memory: documents not flushed, their graphs, and what the policy keeps of files besides mappings
   struct {
     std::uint64_t scalar = 0, scalar_index = 0, vector_index = 0, vector_quant = 0, ids = 0, deletes = 0, wal = 0, manifests = 0, total = 0;
   } bytes = {};                       ///< of the files that this moment is made of, by kind; of logs and manifests all that are there
-  std::string background_error = {};  ///< why this object's last compaction or build in the background failed; empty: it did not
+  std::string background_error = {};  ///< why this object's last work in the background failed; empty: it did not
 };
 
 /// One thing that is wrong.

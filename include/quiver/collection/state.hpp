@@ -7,6 +7,7 @@
 #include <quiver/collection/compaction.hpp>
 #include <quiver/collection/flush.hpp>
 #include <quiver/collection/garbage.hpp>
+#include <quiver/collection/live_index.hpp>
 #include <quiver/core/version.hpp>
 #include <quiver/storage/process.hpp>
 
@@ -41,6 +42,7 @@ class CollectionState {
         read_to_(recovered.log.place),
         record_(schemas_.now()),
         oldest_log_(recovered.version->manifest.log.number - (recovered.version->manifest.log.number == 0 ? 0 : 1)) {
+    if (writable_) LiveIndex<P>::prepare(*memtable_, schemas_.now());
     show(recovered.view());
   }
   CollectionState(const CollectionState&) = delete;
@@ -92,6 +94,7 @@ class CollectionState {
           if (const std::unique_lock guard(write_mutex_, std::try_to_lock); guard) log_->mark();
         });
     }
+    if (rows != 0) live_index_.wake();
     return answer;
   }
 
@@ -180,10 +183,7 @@ class CollectionState {
       std::vector<typename P::Draft> none;
       auto log = new_log(next);
       const auto deletes = target->deletes;
-      std::shared_ptr<Memtable> memtable;
-      commit(std::move(next), none, *target, deletes, [&](auto version) { return empty_view(std::move(version), memtable); });
-      memtable_ = std::move(memtable);
-      continue_in(std::move(log));
+      commit_all(std::move(next), none, *target, deletes, std::move(log));
       tidy(before->manifest);
     }
   }
@@ -210,18 +210,23 @@ class CollectionState {
     compactor_.start(
         [this] { compact(CompactionLimits::background(), {.progress = [this](const Progress&) { return !compactor_.stopping(); }, .threads = 1}); });
   }
+  /// From now on a thread links rows that are in memory, where a field's index asks for it.
+  void index_live() noexcept { live_index_.enable(); }
   [[nodiscard]] std::string background_error() const {
     if (forked()) return {};
     auto error = compactor_.error();
-    return error.empty() ? builder_.error() : error;
+    if (error.empty()) error = builder_.error();
+    return error.empty() ? live_index_.error() : error;
   }
 
   /// Flushes, and gives up files and lock also where that fails. Closing twice is no error.
   void close() {
     if (forked()) return abandon();
+    live_index_.tell_to_stop();
     compactor_.tell_to_stop();  // one of the two may wait for the other
     builder_.stop();
     compactor_.stop();
+    live_index_.stop();
     const std::lock_guard guard(write_mutex_);
     if (!commits_.visible()) return;
     try {
@@ -246,6 +251,7 @@ class CollectionState {
   void abandon() noexcept {
     compactor_.forget();
     builder_.forget();
+    live_index_.forget();
     release();
   }
   /// The builder's work. Who stops it has said so; optimize() builds what is missing still.
@@ -281,6 +287,7 @@ class CollectionState {
     if (next) schemas_.use(next->schema());
     tip_ = next;
     commits_.show(std::move(next));
+    live_index_.wake();
   }
   [[nodiscard]] bool logged() const { return !P::caps.volatile_store || !store_->path().empty(); }
 
@@ -363,20 +370,14 @@ class CollectionState {
 
       // Numbers that a failed attempt used are not used again: its files may be there still.
       numbers_.give(next);
+      typename LiveIndex<P>::Pause pause(live_index_);
       auto drafts = [&] {
-        struct Keep {
-          NextNumbers& numbers;
-          const Version& version;
-          ~Keep() { numbers = NextNumbers::of(version); }
-        } keep_numbers{numbers_, next};
-        return draft_flush<P>(*store_, now, next);
+        const KeptNumbers kept(numbers_, next);
+        return draft_flush<P>(*store_, now, next, pause.finish(*tip_));
       }();
       auto log = new_log(next);
       const auto deletes = now.deletes();
-      std::shared_ptr<Memtable> memtable;
-      commit(std::move(next), drafts, *before, deletes, [&](auto version) { return empty_view(std::move(version), memtable); });
-      memtable_ = std::move(memtable);
-      continue_in(std::move(log));
+      commit_all(std::move(next), drafts, *before, deletes, std::move(log));
       tidy(before->manifest);
       remove_logs_before(before->manifest);
       compactor_.wake();
@@ -421,10 +422,14 @@ class CollectionState {
       if (log_) log_->mark();
     }
   }
-  /// What shows a version with nothing behind it.
-  [[nodiscard]] ViewPointer empty_view(std::shared_ptr<const OpenVersion<P>> version, std::shared_ptr<Memtable>& memtable) const {
-    memtable = std::make_shared<Memtable>(version->manifest.schema, DocId{version->manifest.next_doc_id});
-    return std::make_shared<const View<P>>(std::move(version), memtable);
+  /// commit() of a version with nothing behind it; batches go into `log` from then on.
+  template <class Drafts>
+  void commit_all(Version next, Drafts& drafts, const OpenVersion<P>& before, const DeleteSet& deletes, typename LogOf<P>::type log) {
+    auto memtable = std::make_shared<Memtable>(next.schema, DocId{next.next_doc_id});
+    LiveIndex<P>::prepare(*memtable, next.schema);
+    commit(std::move(next), drafts, before, deletes, [&](auto version) { return std::make_shared<const View<P>>(std::move(version), memtable); });
+    memtable_ = std::move(memtable);
+    continue_in(std::move(log));
   }
   /// Makes drafts and manifest durable and visible, and shows the new version by what make_view(version) gives. All is opened and made before the manifest is
   /// visible, so that nothing can fail behind it; what fails before it leaves everything as it was. What `before` and `other` have open is taken over.
@@ -484,6 +489,7 @@ class CollectionState {
   std::uint64_t oldest_log_;
   Background compactor_;
   BackgroundRequests<IndexOptions> builder_;
+  LiveIndex<P> live_index_{commits_};
   std::int64_t process_ = process_id();
 };
 

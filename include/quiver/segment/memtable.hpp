@@ -16,10 +16,13 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
 namespace quiver::detail {
+
+class MemtableGraphs;
 
 /// Rows in insertion order, doc ids dense from first_doc_id. One thread appends; any number of threads read the rows that a snapshot
 /// published to them, without locks: what is there never moves. A column source, so a flush writes it as it stands.
@@ -119,6 +122,16 @@ class Memtable {
     rows_ = mark.rows;
     bytes_ = mark.bytes;
   }
+
+  /// One vector. REQUIRES: published to this thread.
+  [[nodiscard]] FlatRows one(std::size_t field, std::uint64_t row) const noexcept {
+    const auto& column = *vectors_[field];
+    return {column.rows.row(row), column.metric == Metric::cosine ? column.inverse_norms.row(row) : nullptr, 1, column.dimension};
+  }
+  /// What others make of the vectors; null: nothing. They refer to this.
+  [[nodiscard]] const std::shared_ptr<MemtableGraphs>& graphs() const noexcept { return graphs_; }
+  /// REQUIRES: nobody else has the memtable yet.
+  void carry(std::shared_ptr<MemtableGraphs> graphs) noexcept { graphs_ = std::move(graphs); }
 
   /// Calls visit(first row, FlatRows) for each contiguous stretch of the first `rows` vectors of a field.
   template <class Visit>
@@ -225,6 +238,7 @@ class Memtable {
   std::vector<std::unique_ptr<VectorColumn>> vectors_;
   std::vector<float> widened_;  // the writer's
   KeyTable table_;
+  std::shared_ptr<MemtableGraphs> graphs_;  // goes first
 };
 
 }  // namespace quiver::detail

@@ -6,6 +6,7 @@
 #include <quiver/segment/asked.hpp>
 #include <quiver/segment/graph_search.hpp>
 #include <quiver/segment/memtable.hpp>
+#include <quiver/segment/memtable_graphs.hpp>
 
 #include <algorithm>
 #include <memory>
@@ -87,7 +88,7 @@ class Rows {
     for (const auto i : fields.vectors) append_vector(to, schema.vectors()[i], memtable_->vector(i, row));
   }
 
-  /// The nearest live rows: along the graphs of parts that have one, every row of the others and of the memtable. Renews the scope.
+  /// The nearest live rows: along the graphs of parts that have one and of the memtable, every row of the others and what is not linked yet. Renews the scope.
   [[nodiscard]] SearchResult search(const typename P::Store& store, Scope& scope, const Schema& schema, const SearchRequest& request) const {
     const auto field = vector_ordinal(schema, request.field);
     const auto& vector = schema.vectors()[field];
@@ -102,7 +103,7 @@ class Rows {
     if (best.k() != 0) {
       const auto effort = effort_of(vector, request.ef, request.refine, best.k());
       for (std::size_t i = 0; i < parts_.size(); ++i) search_part(scope, i, field, query, effort, accept, best, stats);
-      search_memtable(field, std::span(&query, 1), std::span(&best, 1), std::span(&stats, 1));
+      search_memtable(field, vector, std::span(&query, 1), effort, accept, std::span(&best, 1), std::span(&stats, 1));
     }
     return answer(scope, schema, fields, best, stats);
   }
@@ -146,7 +147,7 @@ class Rows {
             for (auto& each : stats) looked_at(each, queries.front(), parts_[p]->rows());
           }
         }
-        search_memtable(field, queries, best, stats);
+        search_memtable(field, vector, queries, effort, accept, best, stats);
       }
       for (std::size_t i = 0; i < here; ++i) results[first + i] = answer(scope, schema, fields, best[i], stats[i]);
     });
@@ -172,15 +173,32 @@ class Rows {
     detail::search_part<P>(
         scope, part, field, query, starts_[i], effort, live, [&](std::uint32_t row) { return accept(starts_[i] + row); }, best, stats);
   }
-  void search_memtable(std::size_t field, std::span<const FlatQuery> queries, std::span<TopK> best, std::span<SearchStats> stats) const {
+  void search_memtable(std::size_t field, const VectorField& vector, std::span<const FlatQuery> queries, const WalkEffort& effort, const TopK::Accept& accept,
+                       std::span<TopK> best, std::span<SearchStats> stats) const {
     if (memtable_rows_ == 0) return;
-    memtable_->for_each_flat(field, memtable_rows_, [&](std::uint64_t first, const FlatRows& rows) {
+    const auto start = starts_.back();
+    const auto deleted = [&](std::uint64_t rows) { return deleted_ == 0 ? 0 : deletes_.count(memtable_->doc_id(0), memtable_->doc_id(rows - 1)); };
+    const MemtableWalk walk(*memtable_, field, vector, memtable_rows_, effort, deleted);
+    const auto covered = walk.covered();
+    for (std::size_t i = 0; i < queries.size() && covered != 0; ++i)
+      if (!walk.search(
+              queries[i], start, [&](std::uint32_t row) { return accept(start + row); }, best[i], stats[i]))
+        scan_memtable(field, queries.subspan(i, 1), 0, covered, best.subspan(i, 1), stats.subspan(i, 1));
+    if (covered != memtable_rows_) scan_memtable(field, queries, covered, memtable_rows_, best, stats);
+  }
+  /// Looks at rows [from, to) of the memtable one by one.
+  void scan_memtable(std::size_t field, std::span<const FlatQuery> queries, std::uint64_t from, std::uint64_t to, std::span<TopK> best,
+                     std::span<SearchStats> stats) const {
+    memtable_->for_each_flat(field, to, [&](std::uint64_t first, const FlatRows& all) {
+      if (first + all.count <= from) return;
+      const auto skipped = static_cast<std::size_t>(std::max(first, from) - first);
+      const auto rows = all.part(skipped, all.count - skipped);
       if (queries.size() == 1)
-        flat_scan(queries.front(), rows, starts_.back() + first, best.front());
+        flat_scan(queries.front(), rows, starts_.back() + first + skipped, best.front());
       else
-        flat_scan_batch(queries, rows, starts_.back() + first, best);
+        flat_scan_batch(queries, rows, starts_.back() + first + skipped, best);
     });
-    for (auto& each : stats) looked_at(each, queries.front(), memtable_rows_);
+    for (auto& each : stats) looked_at(each, queries.front(), to - from);
   }
   [[nodiscard]] SearchResult answer(Scope& scope, const Schema& schema, const Projection& fields, TopK& best, const SearchStats& stats) const {
     const auto found = best.take_sorted();
