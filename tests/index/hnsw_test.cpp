@@ -163,9 +163,8 @@ BOOST_AUTO_TEST_CASE(a_pool_keeps_the_nearest_and_hands_each_out_once) {
     std::vector<std::uint32_t> handed;
     for (std::uint32_t i = 0; i < 60; ++i) {
       const auto node = i * 37 % 61;
-      auto one = node;
-      BOOST_TEST(visited.insert(&one, 1) == 1u);
-      BOOST_TEST(visited.insert(&one, 1) == 0u);
+      BOOST_TEST(visited.insert(node));
+      BOOST_TEST(!visited.insert(node));
       const auto distance = static_cast<float>(node % 7) - 3;  // inner products give negative ones
       pool.offer(distance, node);
       all.push_back({distance, node});

@@ -1,4 +1,4 @@
-// What is true of every graph that a builder leaves.
+// What is true of every graph that a builder or a merge leaves.
 #pragma once
 
 #include <quiver/index/hnsw_graph.hpp>
@@ -27,6 +27,30 @@ inline void check_shape(const detail::HnswGraph& graph) {
   };
   check(graph.ground, nullptr);
   for (std::size_t l = 0; l < graph.upper.size(); ++l) check(graph.upper[l], l == 0 ? &graph.ground : &graph.upper[l - 1]);
+}
+
+/// How many nodes cannot be come to from the row where walks begin, on any of the levels that it has.
+inline std::size_t out_of_reach(const detail::HnswGraph& graph) {
+  std::size_t lost = 0;
+  const auto count = [&](const detail::HnswLevel& level, std::uint32_t root) {
+    std::vector<bool> met(level.nodes);
+    std::vector<std::uint32_t> open{root};
+    met[root] = true;
+    for (std::size_t at = 0; at < open.size(); ++at)
+      for (const auto link : std::span(level.links_of(open[at]), level.degree)) {
+        if (link >= level.nodes) break;
+        if (!met[link]) open.push_back(link);
+        met[link] = true;
+      }
+    lost += level.nodes - open.size();
+  };
+  std::uint32_t root = 0;
+  for (auto level = graph.upper.rbegin(); level != graph.upper.rend(); ++level) {
+    count(*level, root);
+    root = level->down[root];
+  }
+  count(graph.ground, root);
+  return lost;
 }
 
 }  // namespace quiver::test

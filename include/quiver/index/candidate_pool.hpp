@@ -120,7 +120,9 @@ class VisitedSet {
     }
     return fresh;
   }
-  /// The same, but takes nothing in.
+  /// True if the node was not in it.
+  [[nodiscard]] bool insert(std::uint32_t node) noexcept { return insert(&node, 1) == 1; }
+  /// As insert(), but takes nothing in.
   [[nodiscard]] std::size_t keep_new(std::uint32_t* nodes, std::size_t count) const noexcept {
     std::size_t fresh = 0;
     for (std::size_t i = 0; i < count; ++i) {

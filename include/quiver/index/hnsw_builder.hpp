@@ -2,7 +2,7 @@
 #pragma once
 
 #include <quiver/core/parallel.hpp>
-#include <quiver/index/hnsw_graph.hpp>
+#include <quiver/index/hnsw_reach.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -25,14 +25,20 @@ struct HnswBuildParameters {
 class HnswLevels {
  public:
   HnswLevels(std::uint32_t rows, const HnswBuildParameters& parameters) {
-    const double scale = 1 / std::log(static_cast<double>(parameters.m));
     for (std::uint32_t row = 0; row < rows; ++row) {
-      const auto level = std::min(static_cast<std::size_t>(-std::log(uniform(parameters.seed, row)) * scale), most);
+      const auto level = drawn(row, parameters);
       for (std::size_t l = 1; l <= level; ++l) {
         if (upper_.size() < l) upper_.emplace_back();
         upper_[l - 1].push_back(row);
       }
     }
+  }
+  /// `upper`: the rows of each level above the ground, the lowest first. REQUIRES: they ascend, are those of the level below or some of them, and are not none.
+  explicit HnswLevels(std::vector<std::vector<std::uint32_t>> upper) noexcept : upper_(std::move(upper)) {}
+  /// How many levels above the ground are drawn for a row.
+  [[nodiscard]] static std::size_t drawn(std::uint32_t row, const HnswBuildParameters& parameters) noexcept {
+    const double scale = 1 / std::log(static_cast<double>(parameters.m));
+    return std::min(static_cast<std::size_t>(-std::log(uniform(parameters.seed, row)) * scale), most);
   }
   /// Levels above the ground.
   [[nodiscard]] std::size_t count() const noexcept { return upper_.size(); }
@@ -73,7 +79,8 @@ class HnswLinks {
  public:
   HnswLinks(HnswLinks&&) noexcept = default;
   HnswLinks& operator=(HnswLinks&&) noexcept = default;
-  HnswLinks(std::uint32_t rows, const HnswBuildParameters& parameters) : levels_(rows, parameters) {
+  HnswLinks(std::uint32_t rows, const HnswBuildParameters& parameters) : HnswLinks(rows, parameters, HnswLevels(rows, parameters)) {}
+  HnswLinks(std::uint32_t rows, const HnswBuildParameters& parameters, HnswLevels levels) : levels_(std::move(levels)) {
     links_.emplace_back(std::size_t{rows} * 2 * parameters.m, no_link);
     views_.push_back({links_[0].data(), nullptr, nullptr, rows, static_cast<std::uint32_t>(2 * parameters.m)});
     down_.resize(levels_.count());
@@ -109,9 +116,11 @@ class HnswLinks {
   std::vector<HnswLevel> views_;
 };
 
-/// Links the rows of a space: all of them by one build(), or one after the other as they come.
+/// Links the rows of a space: all of them by one build(), so that a walk comes to each of them if it only keeps enough in mind, or one after the other as they
+/// come.
 template <class Space>
 class HnswBuilder {
+ protected:
   struct Near {
     float distance;
     std::uint32_t node;
@@ -133,30 +142,52 @@ class HnswBuilder {
   };
 
   /// REQUIRES: rows < max_hnsw_rows, 2 <= m <= max_hnsw_m, ef_construction > 0.
-  HnswBuilder(Space space, const HnswBuildParameters& parameters)
-      : space_(std::move(space)), parameters_(parameters), links_(space_.rows(), parameters), locks_(std::make_unique<std::atomic<bool>[]>(space_.rows())) {}
+  HnswBuilder(Space space, const HnswBuildParameters& parameters) : HnswBuilder(space, parameters, HnswLinks(space.rows(), parameters)) {}
 
-  /// `step()` is called after each row, on any of the threads, and may throw, which ends it. With one thread the same rows give the same graph.
+  /// `step()` is called after each row, and again after one that had to be linked twice, on any of the threads, and may throw, which ends it. With one thread
+  /// the same rows give the same graph.
   template <class Step>
   [[nodiscard]] HnswLinks build(std::size_t threads, Step&& step) {
     const auto rows = space_.rows();
     if (rows == 0) return std::move(links_);
-    // Where walks begin is there first, and some rows to walk along before threads may miss each other's.
+    // Where walks begin is there first.
     const auto top = links_.levels().count();
     const auto first = top == 0 ? 0 : links_.levels().rows(top).front();
-    constexpr std::uint32_t alone = 256;
-    Worker worker;
     step();
-    std::uint32_t row = 0;
-    for (; row < std::min(rows, alone); ++row) {
-      if (row == first) continue;
-      add(row, worker, top);
+    add_all(
+        rows, [](std::uint32_t i) { return i; }, first, threads, step);
+    return connected(first, step);
+  }
+
+  /// Links the row behind those that are linked. One thread; others may walk meanwhile. bad_alloc: nothing happened.
+  /// REQUIRES: rows [0, row) are linked, no others, and row is one of the space.
+  void append(std::uint32_t row, Worker& worker) { add(row, links_.levels().reached(row), 0, worker); }
+  [[nodiscard]] const HnswLinks& links() const noexcept { return links_; }
+  /// As HnswLinks::take.
+  void take(const HnswLinks& first) noexcept { links_.take(first); }
+
+ protected:
+  HnswBuilder(Space space, const HnswBuildParameters& parameters, HnswLinks links)
+      : space_(std::move(space)), parameters_(parameters), links_(std::move(links)), locks_(std::make_unique<std::atomic<bool>[]>(space_.rows())) {}
+
+  /// Links the rows row_at(0) to row_at(count - 1) but `first`, which is where walks begin.
+  template <class RowAt, class Step>
+  void add_all(std::uint32_t count, RowAt&& row_at, std::uint32_t first, std::size_t threads, Step&& step) {
+    constexpr std::uint32_t alone = 256;  // rows to walk along before threads may miss each other's
+    const auto top = links_.levels().count();
+    Worker worker;
+    const auto add_one = [&](std::uint32_t i, Worker& by) {
+      const auto row = row_at(i);
+      if (row == first) return;
+      add(row, top, 0, by);
       step();
-    }
+    };
+    std::uint32_t done = 0;
+    for (; done < std::min(count, alone); ++done) add_one(done, worker);
     std::vector<std::unique_ptr<Worker>> idle;
     std::mutex mutex;
     constexpr std::uint32_t batch = 64;
-    const std::size_t batches = (rows - row + batch - 1) / batch;
+    const std::size_t batches = (count - done + batch - 1) / batch;
     parallel_for(batches, threads, [&](std::size_t i) {
       std::unique_ptr<Worker> mine;
       {
@@ -167,26 +198,21 @@ class HnswBuilder {
         }
       }
       if (!mine) mine = std::make_unique<Worker>();
-      const auto begin = row + static_cast<std::uint32_t>(i) * batch;
-      for (auto r = begin; r < std::min(rows, begin + batch); ++r) {
-        if (r == first) continue;
-        add(r, *mine, top);
-        step();
-      }
+      const auto begin = done + static_cast<std::uint32_t>(i) * batch;
+      for (auto at = begin; at < std::min(count, begin + batch); ++at) add_one(at, *mine);
       const std::lock_guard guard(mutex);
       idle.push_back(std::move(mine));
     });
+  }
+
+  /// The links, through which every row can be come to from the one where walks begin, on each of its levels.
+  template <class Step>
+  [[nodiscard]] HnswLinks connected(std::uint32_t first, Step&& step) {
+    HnswScratch scratch;
+    for (std::size_t level = 0; level <= links_.levels().count(); ++level) connect(links_, level, links_.levels().node(level, first), space_, scratch, step);
     return std::move(links_);
   }
 
-  /// Links the row behind those that are linked. One thread; others may walk meanwhile. bad_alloc: nothing happened.
-  /// REQUIRES: rows [0, row) are linked, no others, and row is one of the space.
-  void append(std::uint32_t row, Worker& worker) { add(row, worker, links_.levels().reached(row)); }
-  [[nodiscard]] const HnswLinks& links() const noexcept { return links_; }
-  /// As HnswLinks::take.
-  void take(const HnswLinks& first) noexcept { links_.take(first); }
-
- private:
   /// Holds what may be linked to while a row's links are rewritten.
   class Lock {
    public:
@@ -204,21 +230,21 @@ class HnswBuilder {
     std::atomic<bool>& lock_;
   };
 
-  /// `top`: levels above the ground where a row is already; on those above them this one is the first, and has none to be linked to.
-  void add(std::uint32_t row, Worker& worker, std::size_t top) {
+  /// Links a row on its levels. The walk for it begins at `node` of level `top`; on levels above that it finds nobody. A row that is linked is linked anew.
+  void add(std::uint32_t row, std::size_t top, std::uint32_t node, Worker& worker) {
     const auto query = space_.query(row);
     const auto& levels = links_.levels();
     std::size_t own = 0;
-    while (own < top && levels.has(own + 1, row)) ++own;
+    while (own < levels.count() && levels.has(own + 1, row)) ++own;
     if (worker.chosen.size() <= levels.count()) worker.chosen.resize(levels.count() + 1);
 
     std::uint64_t distances = 0;
-    std::uint32_t node = 0;
     for (auto level = top; level > own; --level) {
       node = descend(links_.level(level), query, node, worker.scratch, distances);
       node = links_.level(level).down[node];
     }
-    for (auto level = own + 1; level-- > 0;) {
+    for (auto level = top + 1; level <= own; ++level) worker.chosen[level].clear();
+    for (auto level = std::min(own, top) + 1; level-- > 0;) {
       const auto& here = links_.level(level);
       walk(here, query, node, parameters_.ef_construction, worker.scratch, distances);
       auto& near = worker.candidates;
@@ -261,7 +287,8 @@ class HnswBuilder {
     const Lock lock(locks_[row]);
     auto* const links = links_.links_of(l, from.node);
     std::size_t used = 0;
-    while (used < level.degree && links[used] != no_link) ++used;
+    for (; used < level.degree && links[used] != no_link; ++used)
+      if (links[used] == to) return;
     if (used < level.degree) {
       __atomic_store_n(links + used, to, __ATOMIC_RELEASE);
       return;
@@ -274,7 +301,7 @@ class HnswBuilder {
     worker.scratch.measure(level, query, worker.scratch.nodes, used);
     candidates.clear();
     candidates.push_back({from.distance, to});
-    for (std::size_t i = 0; i < used; ++i) candidates.push_back({worker.scratch.distances[i], links[i]});
+    for (std::size_t i = 0; i < used; ++i) candidates.push_back({number_or_far(worker.scratch.distances[i]), links[i]});
     std::sort(candidates.begin(), candidates.end(),
               [](const Near& a, const Near& b) { return a.distance < b.distance || (a.distance == b.distance && a.node < b.node); });
     choose(level, candidates, level.degree, worker.kept);

@@ -20,6 +20,9 @@ inline constexpr std::size_t max_hnsw_m = 128;                          // as th
 inline constexpr std::uint64_t max_hnsw_rows = std::uint64_t{1} << 31;  // a bit of a node's number is the pool's
 inline constexpr std::uint32_t no_link = ~std::uint32_t{0};
 
+/// A distance that can be sorted: of numbers so large that it is none, as far as can be.
+[[nodiscard]] inline float number_or_far(float distance) noexcept { return distance == distance ? distance : std::numeric_limits<float>::infinity(); }
+
 /// Distances from one query, or one row, to rows: `at(row)` says how far one is, `each(rows, out)` how far some are, the first gather_ahead of which
 /// `fetch(row)` has asked the processor for. `ahead()` rows may be fetched long before they are used.
 template <class S>
@@ -125,9 +128,9 @@ void walk(const HnswLevel& level, const Query& query, std::uint32_t entry, std::
   auto* ahead = &scratch.ahead;
   pool.reset(ef);
   visited.reset(level.nodes);
-  static_cast<void>(visited.insert(&entry, 1));
+  static_cast<void>(visited.insert(entry));
   const float first = query.at(level.row(entry));
-  pool.offer(first == first ? first : std::numeric_limits<float>::infinity(), entry);  // what is no number elsewhere is below no bound
+  pool.offer(number_or_far(first), entry);  // what is no number elsewhere is below no bound
   ++distances;
   auto foreseen = CandidatePool::none;
   std::size_t ahead_count = 0;

@@ -126,7 +126,7 @@ class Memtable {
   /// One vector. REQUIRES: published to this thread.
   [[nodiscard]] FlatRows one(std::size_t field, std::uint64_t row) const noexcept {
     const auto& column = *vectors_[field];
-    return {column.rows.row(row), column.metric == Metric::cosine ? column.inverse_norms.row(row) : nullptr, 1, column.dimension};
+    return {column.rows.row(row), column.metric == Metric::cosine ? column.inverse_norms.row(row) : nullptr, 1, column.dimension, column.element};
   }
   /// What others make of the vectors; null: nothing. They refer to this.
   [[nodiscard]] const std::shared_ptr<MemtableGraphs>& graphs() const noexcept { return graphs_; }

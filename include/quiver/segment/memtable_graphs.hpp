@@ -19,17 +19,18 @@ namespace quiver::detail {
 class MemtableRowQuery {
  public:
   MemtableRowQuery(const Memtable& memtable, std::size_t field, const FlatQuery& query) noexcept
-      : memtable_(&memtable), field_(field), query_(query), lines_(lines_to_fetch(query.dimension() * sizeof(float))) {}
+      : memtable_(&memtable), field_(field), query_(query), lines_(lines_to_fetch(query.dimension() * element_bytes(query.element()))) {}
 
   [[nodiscard]] float at(std::uint32_t row) const noexcept {
     const auto one = memtable_->one(field_, row);
-    return query_.distance(query_.kernels().one(query_.data(), one.rows, one.dimension), one, 0);
+    return query_.distance(query_.kernels().one(query_.asked(), one.rows, one.dimension), one, 0);
   }
   void fetch(std::uint32_t row) const noexcept {
     const auto one = memtable_->one(field_, row);
     fetch_lines(one.rows, lines_);
     if (one.inverse_norms != nullptr) __builtin_prefetch(one.inverse_norms);
   }
+  [[nodiscard]] std::size_t ahead() const noexcept { return rows_ahead(lines_); }
   void each(std::span<const std::uint32_t> which, float* out) const noexcept {
     for (std::size_t i = 0; i < which.size(); ++i) {
       if (i + gather_ahead < which.size()) fetch(which[i + gather_ahead]);
@@ -50,11 +51,7 @@ class MemtableSpace {
   using Query = MemtableRowQuery;
 
   MemtableSpace(const Memtable& memtable, std::size_t field, Metric metric) noexcept : memtable_(&memtable), field_(field), metric_(metric) {}
-  [[nodiscard]] Query query(std::uint32_t row) const noexcept {
-    const auto one = memtable_->one(field_, row);
-    const std::span values(one.rows, one.dimension);
-    return {*memtable_, field_, metric_ == Metric::cosine ? FlatQuery(metric_, values, *one.inverse_norms) : FlatQuery(metric_, values)};
-  }
+  [[nodiscard]] Query query(std::uint32_t row) const noexcept { return {*memtable_, field_, FlatQuery::of_row(metric_, memtable_->one(field_, row), 0)}; }
 
  private:
   const Memtable* memtable_;
