@@ -27,10 +27,11 @@ struct FlatRows {
     return {row(first), inverse_norms == nullptr ? nullptr : inverse_norms + first, length, dimension, element};
   }
   /// Rows [first, first + length) as floats, one behind the other: where they are, or in `room`, which they replace. REQUIRES: within count.
+  template <class Arch = DefaultArch>
   [[nodiscard]] const float* floats(std::size_t first, std::size_t length, std::vector<float>& room) const {
     if (element == Element::float32) return static_cast<const float*>(row(first));
     room.resize(length * dimension);
-    kernel_set<>().elements.widen(element, row(first), room.size(), room.data());
+    kernel_set<Arch>().elements.widen(element, row(first), room.size(), room.data());
     return room.data();
   }
 };
@@ -54,7 +55,9 @@ class FlatQuery {
       : FlatQuery(metric, rows, asked_as(rows), inverse_norm, set.rows(rows, metric), set, query.data(), asked, query.size()) {}
 
   /// A row as a query for the others: data() is there for rows of floats alone. REQUIRES: under cosine inverse norms.
-  [[nodiscard]] static FlatQuery of_row(Metric metric, const FlatRows& rows, std::size_t row, const KernelSet& set = kernel_set<>()) noexcept {
+  template <class Arch = DefaultArch>
+  [[nodiscard]] static FlatQuery of_row(Metric metric, const FlatRows& rows, std::size_t row) noexcept {
+    const KernelSet& set = kernel_set<Arch>();
     const void* const asked = rows.row(row);
     return {metric,
             rows.element,

@@ -20,10 +20,11 @@ class AskedVectors {
     store_elements(element_, numbers, stored_.data());
   }
   /// Refers to this.
+  template <class Arch = DefaultArch>
   [[nodiscard]] FlatQuery query(std::size_t i) const noexcept {
     const auto one = numbers_.subspan(i * dimension_, dimension_);
     const void* const asked = stored_.empty() ? static_cast<const void*>(one.data()) : &stored_[i * dimension_ * element_bytes(element_)];
-    return {metric_, element_, one, asked, metric_ == Metric::cosine ? inverse_norm(one) : 1.0f, kernel_set<>()};
+    return {metric_, element_, one, asked, metric_ == Metric::cosine ? inverse_norm(one) : 1.0f, kernel_set<Arch>()};
   }
 
  private:
