@@ -41,45 +41,54 @@ const std::vector<float>& elements() {
   }();
   return all;
 }
-FlatRows flat_rows(std::size_t count = rows) { return {elements().data(), nullptr, count, dimension}; }
+FlatRows flat_rows() {
+  static const std::vector<float> inverse_norms(rows, 0.25f);
+  return {elements().data(), inverse_norms.data(), rows, dimension};
+}
 const HnswLinks& links() {
   static const auto built = HnswBuilder(FlatRowSpace(Metric::l2, flat_rows()), {.m = 3, .ef_construction = 8, .seed = 5}).build(1, [] {});
   return built;
 }
 
+template <Quantizer Q>
 Bytes sample(Metric metric) {
   test::BytesDraft draft;
-  static_cast<void>(write_sq8_block(
+  static_cast<void>(write_codes_block<Q>(
       draft, metric, flat_rows(), [](std::uint64_t) {}, FileId{1, 2}));
   return std::move(draft.bytes);
 }
 
+template <class Query>
+void walk_by(const Query& query, bool numbers) {
+  HnswScratch scratch;
+  std::vector<std::uint32_t> all(rows);
+  std::iota(all.begin(), all.end(), 0u);
+  std::vector<float> together(rows);
+  query.each(all, together.data());
+  for (const auto row : all) {
+    if (std::bit_cast<std::uint32_t>(query.at(row)) != std::bit_cast<std::uint32_t>(together[row])) broken("an estimate is another among others");
+    if (numbers && !is_number(together[row])) broken("an estimate that is no number");
+  }
+  for (const std::size_t ef : {1u, 7u, 200u}) {
+    std::uint64_t distances = 0;
+    search_graph(links().graph(), query, ef, scratch, distances);
+    std::set<std::uint32_t> seen;
+    if (scratch.pool.size() == 0 || scratch.pool.size() > ef) broken("a walk kept nothing, or more than it was to keep");
+    for (std::size_t i = 0; i < scratch.pool.size(); ++i) {
+      const auto row = scratch.pool[i].id();
+      if (row >= rows || !seen.insert(row).second) broken("a row was found that is not there, or twice");
+      if (i != 0 && !(scratch.pool[i - 1].distance <= scratch.pool[i].distance)) broken("what a walk kept is not sorted");
+    }
+  }
+}
+
 template <class Codes>
 void ask(const Codes& codes, Metric metric) {
-  HnswScratch scratch;
   for (std::size_t q = 0; q < rows; q += 31) {
-    const auto query = codes.prepare(FlatQuery(metric, std::span(&elements()[q * dimension], dimension)));
-    if (!query) continue;
-    std::vector<std::uint32_t> all(rows);
-    std::iota(all.begin(), all.end(), 0u);
-    std::vector<float> together(rows);
-    query->each(all, together.data());
-    for (const auto row : all) {
-      if (std::bit_cast<std::uint32_t>(query->at(row)) != std::bit_cast<std::uint32_t>(together[row])) broken("an estimate is another among others");
-      // Terms may be anything.
-      if (metric == Metric::inner_product && !is_number(together[row])) broken("an estimate that is no number");
-    }
-    for (const std::size_t ef : {1u, 7u, 200u}) {
-      std::uint64_t distances = 0;
-      search_graph(links().graph(), *query, ef, scratch, distances);
-      std::set<std::uint32_t> seen;
-      if (scratch.pool.size() == 0 || scratch.pool.size() > ef) broken("a walk kept nothing, or more than it was to keep");
-      for (std::size_t i = 0; i < scratch.pool.size(); ++i) {
-        const auto row = scratch.pool[i].id();
-        if (row >= rows || !seen.insert(row).second) broken("a row was found that is not there, or twice");
-        if (i != 0 && !(scratch.pool[i - 1].distance <= scratch.pool[i].distance)) broken("what a walk kept is not sorted");
-      }
-    }
+    const auto prepared = codes.prepare(FlatQuery(metric, std::span(&elements()[q * dimension], dimension)));
+    // Terms may be anything, and so may halves.
+    const bool numbers = metric == Metric::inner_product && codes.kind() != CodesKind::float16;
+    if (prepared) std::visit([&](const auto& query) { walk_by(query, numbers); }, *prepared);
   }
 }
 
@@ -88,7 +97,7 @@ bool open(ByteSpan bytes, const std::filesystem::path& path, const FileIdentity&
   try {
     test::BytesScope scope;
     const CodesBlock<Reader> codes(Reader(bytes, path), scope, identity, metric, width, told);
-    const std::size_t term = metric != Metric::inner_product ? sizeof(float) : 0;
+    const std::size_t term = metric != Metric::inner_product && codes.kind() != CodesKind::float16 ? sizeof(float) : 0;
     if (codes.row_bytes() != 0 && (codes.block().section(codes_section).length != told * (codes.row_bytes() - term) + code_block ||
                                    (term != 0 && codes.block().section(terms_section).length != told * term)))
       broken("another number of rows was taken");
@@ -105,8 +114,13 @@ bool open(ByteSpan bytes, const std::filesystem::path& path, const FileIdentity&
 }  // namespace
 
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t max_size, unsigned int seed) {
-  static const Bytes fresh[] = {sample(Metric::l2), sample(Metric::inner_product)};
-  return fuzz::mutate_block(data, size, max_size, seed, fresh[seed / 256 % 2]);
+  static const auto fresh = [] {
+    std::vector<Bytes> out;
+    for (const auto metric : {Metric::l2, Metric::inner_product, Metric::cosine})
+      for (auto&& one : {sample<Sq8Quantizer>(metric), sample<Sq4Quantizer>(metric), sample<Float16Quantizer>(metric)}) out.push_back(one);
+    return out;
+  }();
+  return fuzz::mutate_block(data, size, max_size, seed, fresh[seed / 256 % fresh.size()]);
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -114,7 +128,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const ByteSpan bytes(reinterpret_cast<const std::byte*>(data), size);
   auto identity = test::claimed_identity(bytes);
   if (identity == FileIdentity{}) identity.length = size;
-  for (const auto metric : {Metric::l2, Metric::inner_product})
+  for (const auto metric : {Metric::l2, Metric::inner_product, Metric::cosine})
     for (const std::size_t width : {dimension, dimension - 1, max_code_dimension})
       for (const std::uint64_t told : {std::uint64_t{rows}, std::uint64_t{rows - 1}, std::uint64_t{0}, ~std::uint64_t{0}})
         if (open<test::BytesReader>(bytes, path, identity, metric, width, told) != open<MemoryReader>(bytes, path, identity, metric, width, told))

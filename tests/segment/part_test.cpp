@@ -111,7 +111,7 @@ BOOST_AUTO_TEST_CASE(codes_stand_beside_the_vectors_that_have_them_and_are_of_th
     auto& ref = written.files.codes[1];
     ref.name = "seg-000001/blk-000003.vector_quant";
     auto draft = written.store.create(ref.name);
-    ref.identity = write_sq8_block(draft, Metric::l2, {values.data(), nullptr, rows, 3}, [](std::uint64_t) {});
+    ref.identity = write_codes_block<Sq8Quantizer>(draft, Metric::l2, {values.data(), nullptr, rows, 3}, [](std::uint64_t) {});
     written.store.publish(std::move(draft));
     if (rows == 5) {
       const auto part = written.part();

@@ -4,6 +4,8 @@
 #include <quiver/block/reader.hpp>
 #include <quiver/block/writer.hpp>
 #include <quiver/index/flat.hpp>
+#include <quiver/quant/float16.hpp>
+#include <quiver/quant/sq4.hpp>
 #include <quiver/quant/sq8.hpp>
 #include <quiver/storage/anonymous_memory.hpp>
 
@@ -12,13 +14,27 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace quiver::detail {
 
 inline constexpr std::size_t codes_tail_size = 24;  // u32 quantizer, u32 metric, u64 rows, u32 dimension, u32 bytes of a row
-inline constexpr std::string_view codes_section = "codes", offsets_section = "offsets", steps_section = "steps", terms_section = "terms";
-enum class CodesKind : std::uint32_t { none = 0, sq8 = 1 };  // none: no quantizer fits these rows, and searches read the vectors
+inline constexpr std::string_view codes_section = "codes", offsets_section = "offsets", steps_section = "steps", terms_section = "terms",
+                                  scale_section = "scale";
+enum class CodesKind : std::uint32_t { none = 0, sq8 = 1, sq4 = 2, float16 = 3 };  // none: these rows do not fit a quantizer, and searches read the vectors
+
+template <Quantizer Q>
+inline constexpr CodesKind codes_kind_of = CodesKind::none;
+template <>
+inline constexpr CodesKind codes_kind_of<Sq8Quantizer> = CodesKind::sq8;
+template <>
+inline constexpr CodesKind codes_kind_of<Sq4Quantizer> = CodesKind::sq4;
+template <>
+inline constexpr CodesKind codes_kind_of<Float16Quantizer> = CodesKind::float16;
+
+/// What a walk asks where rows are codes.
+using CodesQuery = std::variant<Sq8Query, Sq4Query, Float16Query>;
 
 /// How a quantizer sees a row or a query.
 [[nodiscard]] inline ScaledVector scaled(Metric metric, std::span<const float> values, float inverse_norm) noexcept {
@@ -27,14 +43,14 @@ enum class CodesKind : std::uint32_t { none = 0, sq8 = 1 };  // none: no quantiz
 
 /// Writes the codes of all rows; keeps four bytes a row meanwhile. step(rows) is called now and then, and may throw. The draft is left finished, not published.
 /// REQUIRES: at least one row.
-template <class Draft, class Step>
-[[nodiscard]] FileIdentity write_sq8_block(Draft& draft, Metric metric, const FlatRows& rows, Step&& step, std::optional<FileId> id = std::nullopt) {
+template <Quantizer Q, class Draft, class Step>
+[[nodiscard]] FileIdentity write_codes_block(Draft& draft, Metric metric, const FlatRows& rows, Step&& step, std::optional<FileId> id = std::nullopt) {
   constexpr std::size_t batch = 1024;
   std::vector<float> room;
   const auto row = [&](std::size_t r) {
     return scaled(metric, {rows.floats(r, 1, room), rows.dimension}, metric == Metric::cosine ? rows.inverse_norms[r] : 1.0f);
   };
-  Sq8Quantizer::Trainer trainer(rows.dimension);
+  typename Q::Trainer trainer(rows.dimension);
   for (std::size_t r = 0; r < rows.count; ++r) {
     trainer.add(row(r));
     if (r % batch == 0) step(std::uint64_t{0});
@@ -43,13 +59,17 @@ template <class Draft, class Step>
   const auto stride = quantizer.fits() ? quantizer.code_bytes() : 0;
   BlockWriter<Draft> writer(draft, BlockKind::vector_quant, id);
   if (quantizer.fits()) {
-    const auto put = [&](std::string_view name, const std::vector<float>& values) {
+    const auto put = [&](std::string_view name, std::span<const float> values) {
       writer.begin_section(name);
-      writer.append(std::as_bytes(std::span(values)));
+      writer.append(std::as_bytes(values));
       writer.end_section();
     };
-    put(offsets_section, quantizer.parameters().offset);
-    put(steps_section, quantizer.parameters().step);
+    if constexpr (std::is_same_v<typename Q::Parameters, ScalarParameters>) {
+      put(offsets_section, quantizer.parameters().offset);
+      put(steps_section, quantizer.parameters().step);
+    } else {
+      put(scale_section, std::span(&quantizer.parameters().scale, 1));
+    }
     writer.begin_section(codes_section);
     Bytes codes(batch * stride);
     std::vector<float> terms;
@@ -70,7 +90,7 @@ template <class Draft, class Step>
     step(rows.count);
   }
   Bytes tail;
-  append(tail, static_cast<std::uint32_t>(quantizer.fits() ? CodesKind::sq8 : CodesKind::none));
+  append(tail, static_cast<std::uint32_t>(quantizer.fits() ? codes_kind_of<Q> : CodesKind::none));
   append(tail, static_cast<std::uint32_t>(metric));
   append(tail, std::uint64_t{rows.count});
   append(tail, static_cast<std::uint32_t>(rows.dimension));
@@ -82,7 +102,7 @@ template <class Draft, class Step>
 template <class Reader>
 class CodesBlock {
  public:
-  /// corruption: not the file of `identity`, or its sections are no codes of `rows` rows of `dimension`.
+  /// corruption: not the file of `identity`, or its sections are no codes of `rows` rows of `dimension`. version_mismatch: codes of a newer quiver.
   template <class Scope>
   CodesBlock(Reader reader, Scope& scope, const FileIdentity& identity, Metric metric, std::size_t dimension, std::uint64_t rows)
       : block_(std::move(reader), scope, identity, BlockKind::vector_quant) {
@@ -90,46 +110,94 @@ class CodesBlock {
     if (tail.size() != codes_tail_size) broken(std::to_string(tail.size()) + " bytes of a tail");
     const auto kind = load<std::uint32_t>(tail.data());
     const auto stride = load<std::uint32_t>(tail.data() + 20);
-    if (kind > static_cast<std::uint32_t>(CodesKind::sq8) || load<std::uint32_t>(tail.data() + 4) != static_cast<std::uint32_t>(metric) ||
-        load<std::uint64_t>(tail.data() + 8) != rows || load<std::uint32_t>(tail.data() + 16) != dimension)
+    if (load<std::uint32_t>(tail.data() + 4) != static_cast<std::uint32_t>(metric) || load<std::uint64_t>(tail.data() + 8) != rows ||
+        load<std::uint32_t>(tail.data() + 16) != dimension)
       broken("codes of kind " + std::to_string(kind) + " that are not those of " + std::to_string(rows) + " rows of " + std::to_string(dimension) +
              " dimensions under their metric");
-    if (kind == static_cast<std::uint32_t>(CodesKind::none)) {
-      if (stride != 0) broken("no codes, and " + std::to_string(stride) + " bytes for each row's");
-      return;
+    switch (static_cast<CodesKind>(kind)) {
+      case CodesKind::none:
+        if (stride != 0) broken("no codes, and " + std::to_string(stride) + " bytes for each row's");
+        return;
+      case CodesKind::sq8:
+        open<Sq8Quantizer>(scope, metric, dimension, rows, stride);
+        return;
+      case CodesKind::sq4:
+        open<Sq4Quantizer>(scope, metric, dimension, rows, stride);
+        return;
+      case CodesKind::float16:
+        open<Float16Quantizer>(scope, metric, dimension, rows, stride);
+        return;
     }
-    ScalarParameters parameters{floats(scope, offsets_section, dimension), floats(scope, steps_section, dimension)};
-    for (std::size_t i = 0; i < dimension; ++i)
-      if (!is_number(parameters.offset[i]) || !(parameters.step[i] >= 0) || !is_number(parameters.step[i]))
-        broken("dimension " + std::to_string(i) + " has an offset or a step that is no number");
-    quantizer_.emplace(metric, std::move(parameters));
-    const auto codes = block_.section(codes_section);
-    if (!quantizer_->fits() || stride != quantizer_->code_bytes() || codes.length < code_block || (codes.length - code_block) % stride != 0 ||
-        (codes.length - code_block) / stride != rows)
-      broken("section 'codes' has " + std::to_string(codes.length) + " bytes, which are not " + std::to_string(rows) + " rows of " + std::to_string(stride));
-    rows_.codes = take(scope, codes, codes_copy_);
-    if (!quantizer_->with_terms()) return;
-    const auto terms = block_.section(terms_section);
-    if (terms.length % sizeof(float) != 0 || terms.length / sizeof(float) != rows)
-      broken("section 'terms' has " + std::to_string(terms.length) + " bytes, which are not those of " + std::to_string(rows) + " rows");
-    rows_.terms = reinterpret_cast<const float*>(take(scope, terms, terms_copy_));
+    fail(Errc::version_mismatch, block_.path(), block_.trailer().data_length,
+         "codes of kind " + std::to_string(kind) + ", which this quiver does not know; use a newer quiver, or build the index again");
   }
 
   [[nodiscard]] const Block<Reader>& block() const noexcept { return block_; }
   /// Bytes of codes and terms that were copied, because the reader is not memory.
   [[nodiscard]] std::uint64_t copied() const noexcept { return codes_copy_.size() + terms_copy_.size(); }
   /// Bytes of one row that an estimate reads: its code, and its term where there is one.
-  [[nodiscard]] std::size_t row_bytes() const noexcept { return quantizer_ ? quantizer_->code_bytes() + (quantizer_->with_terms() ? sizeof(float) : 0) : 0; }
+  [[nodiscard]] std::size_t row_bytes() const noexcept { return row_bytes_; }
+  /// CodesKind::none where the rows have none.
+  [[nodiscard]] CodesKind kind() const noexcept {
+    return visit_quantizer([](const auto& quantizer) { return codes_kind_of<std::remove_cvref_t<decltype(quantizer)>>; }, CodesKind::none);
+  }
   /// What a walk asks for distances; none where the rows or the query have numbers that are too large. Refers to this block.
-  [[nodiscard]] std::optional<Sq8Query> prepare(const FlatQuery& query) const {
-    if (!quantizer_) return std::nullopt;
-    auto out = quantizer_->prepare(scaled(query.metric(), {query.data(), query.dimension()}, query.inverse_norm()), rows_);
-    return out.fits() ? std::optional(std::move(out)) : std::nullopt;
+  [[nodiscard]] std::optional<CodesQuery> prepare(const FlatQuery& query) const {
+    const auto by = [&](const auto& quantizer) -> std::optional<CodesQuery> {
+      auto out = quantizer.prepare(scaled(query.metric(), {query.data(), query.dimension()}, query.inverse_norm()), rows_);
+      return out.fits() ? std::optional<CodesQuery>(std::move(out)) : std::nullopt;
+    };
+    return visit_quantizer(by, std::optional<CodesQuery>());
   }
 
  private:
   [[noreturn]] void broken(const std::string& what) const {
     fail(Errc::corruption, block_.path(), block_.trailer().data_length, what + "; restore the file from a backup, or build the index again");
+  }
+  /// use(quantizer), or `otherwise` where there is none.
+  template <class Use, class Result>
+  [[nodiscard]] Result visit_quantizer(Use&& use, Result otherwise) const {
+    return std::visit(
+        [&](const auto& quantizer) -> Result {
+          if constexpr (std::is_same_v<std::remove_cvref_t<decltype(quantizer)>, std::monostate>)
+            return std::move(otherwise);
+          else
+            return use(quantizer);
+        },
+        quantizer_);
+  }
+  template <Quantizer Q, class Scope>
+  void open(Scope& scope, Metric metric, std::size_t dimension, std::uint64_t rows, std::size_t stride) {
+    const Q quantizer = learned<Q>(scope, metric, dimension);
+    const auto codes = block_.section(codes_section);
+    if (!quantizer.fits() || stride != quantizer.code_bytes() || codes.length < code_block || (codes.length - code_block) % stride != 0 ||
+        (codes.length - code_block) / stride != rows)
+      broken("section 'codes' has " + std::to_string(codes.length) + " bytes, which are not " + std::to_string(rows) + " rows of " + std::to_string(stride));
+    rows_.codes = take(scope, codes, codes_copy_);
+    row_bytes_ = stride;
+    if (quantizer.with_terms()) {
+      const auto terms = block_.section(terms_section);
+      if (terms.length % sizeof(float) != 0 || terms.length / sizeof(float) != rows)
+        broken("section 'terms' has " + std::to_string(terms.length) + " bytes, which are not those of " + std::to_string(rows) + " rows");
+      rows_.terms = reinterpret_cast<const float*>(take(scope, terms, terms_copy_));
+      row_bytes_ += sizeof(float);
+    }
+    quantizer_ = quantizer;
+  }
+  /// A quantizer with the parameters of the block.
+  template <Quantizer Q, class Scope>
+  [[nodiscard]] Q learned(Scope& scope, Metric metric, std::size_t dimension) const {
+    if constexpr (std::is_same_v<typename Q::Parameters, ScalarParameters>) {
+      ScalarParameters parameters{floats(scope, offsets_section, dimension), floats(scope, steps_section, dimension)};
+      for (std::size_t i = 0; i < dimension; ++i)
+        if (!is_number(parameters.offset[i]) || !(parameters.step[i] >= 0) || !is_number(parameters.step[i]))
+          broken("dimension " + std::to_string(i) + " has an offset or a step that is no number");
+      return Q(metric, std::move(parameters));
+    } else {
+      const typename Q::Parameters parameters{floats(scope, scale_section, 1).front()};
+      if (!Q::valid(parameters)) broken("the scale is no power of two up to 2^63");
+      return Q(metric, dimension, parameters);
+    }
   }
   template <class Scope>
   [[nodiscard]] std::vector<float> floats(Scope& scope, std::string_view name, std::size_t count) const {
@@ -158,7 +226,8 @@ class CodesBlock {
   }
 
   Block<Reader> block_;
-  std::optional<Sq8Quantizer> quantizer_;
+  std::variant<std::monostate, Sq8Quantizer, Sq4Quantizer, Float16Quantizer> quantizer_;
+  std::size_t row_bytes_ = 0;
   AnonymousMemory codes_copy_, terms_copy_;  // where the reader is not memory
   CodeRows rows_;
 };

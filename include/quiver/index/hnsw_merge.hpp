@@ -186,7 +186,7 @@ class HnswMerger : HnswBuilder<Space> {
           scratch.nodes[i] = near[first + i].node;
           if (i < gather_ahead) query.fetch(level.row(scratch.nodes[i]));
         }
-        scratch.measure(level, query, count);
+        scratch.measure(level, query, scratch.nodes, count);
         for (std::size_t i = 0; i < count; ++i) near[first + i].distance = number_or_far(scratch.distances[i]);
         first += count;
       }

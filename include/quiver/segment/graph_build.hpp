@@ -68,7 +68,7 @@ template <class Draft, StoragePolicy P, class Step>
 /// Writes the codes of the rows. step(rows) may throw, which ends it.
 template <class Draft, StoragePolicy P, class Step>
 [[nodiscard]] FileIdentity write_codes(Draft& draft, const GraphRows<P>& vectors, Step&& step) {
-  return write_sq8_block(draft, vectors.metric(), vectors.rows(), step);
+  return write_codes_block<Sq8Quantizer>(draft, vectors.metric(), vectors.rows(), step);
 }
 
 }  // namespace quiver::detail

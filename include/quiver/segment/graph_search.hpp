@@ -110,7 +110,8 @@ void search_part(typename P::ReadScope& scope, const Part<P>& part, std::size_t 
     };
     const auto* const codes = part.codes(field);
     if (const auto by_codes = codes == nullptr ? std::nullopt : codes->prepare(query)) {
-      looked_at_codes(stats, codes->row_bytes(), walk(*by_codes, effort.refine));
+      const auto visited = std::visit([&](const auto& row_query) { return walk(row_query, effort.refine); }, *by_codes);  // once for a part, never for a row
+      looked_at_codes(stats, codes->row_bytes(), visited);
       if (met->size() >= wanted) {
         looked_at(stats, query, met->size());
         return with_row_query<P>(scope, vectors, query, [&](const auto& row_query) { met->offer_all(first_id, best, row_query); });
