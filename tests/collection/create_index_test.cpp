@@ -82,6 +82,8 @@ BOOST_AUTO_TEST_CASE(a_field_gets_one_index_after_another) {
   check({.quantizer = NoQuantizer{}}, schema(Metric::l2, wider), 2, 0);
   check({.index = Hnsw{.m = 12, .ef_construction = 60, .ef = 50}}, schema(Metric::l2, Hnsw{.m = 12, .ef_construction = 60, .ef = 50}), 2, 0);
   check({.index = wider, .quantizer = Sq8{}, .metric = Metric::l2}, schema(Metric::l2, wider, Sq8{}), 2, 2);
+  check({.quantizer = Sq4{}}, schema(Metric::l2, wider, Sq4{}), 2, 2);
+  check({.quantizer = Float16{}}, schema(Metric::l2, wider, Float16{}), 2, 2);
   check({.index = Flat{}}, flat(), 0, 0);
   BOOST_TEST((ask(c, data.query(0)) == exact));
   c.create_index("v", {.index = graph, .quantizer = Sq8{}});

@@ -160,6 +160,10 @@ BOOST_AUTO_TEST_CASE(a_schema_file_that_is_none_is_refused) {
   BOOST_TEST(code(R"("fields":[{"name":"_key","type":"int32"}],"vectors":[])") == Errc::invalid_argument);
   BOOST_TEST(code(R"("fields":[],"vectors":[{"name":"a","dimension":99999999,"metric":"l2"}])") == Errc::invalid_argument);
   BOOST_TEST(code(R"("fields":[],"vectors":[{"name":"a","dimension":1,"metric":"l2","file":"../vectors-000.npy"}])") == Errc::corruption);
+  for (const std::string quantizer : {"\"sq5\"", "\"none\"", "\"SQ8\"", "\"\"", "8", "null"})
+    BOOST_TEST(code(R"("fields":[],"vectors":[{"name":"a","dimension":1,"metric":"l2","index":{"m":8,"ef_construction":9,"ef":9},"quantizer":)" + quantizer +
+                    "}]") == Errc::corruption);
+  BOOST_TEST(code(R"("fields":[],"vectors":[{"name":"a","dimension":1,"metric":"l2","quantizer":"sq4"}])") == Errc::invalid_argument);  // without an index
   BOOST_TEST(code(R"("fields":[{"name":"a","type":"int32"},{"name":"a","type":"int32"}],"vectors":[])") == Errc::invalid_argument);
   BOOST_TEST(code(std::string("\"fields\":") + std::string(100000, '[')) == Errc::corruption);
 }

@@ -58,7 +58,7 @@ BOOST_AUTO_TEST_CASE(searches_go_on_while_graphs_are_built_and_replaced) {
     for (std::size_t i = part; i < part * step; i += 13) c.erase(std::to_string(i), {Durability::none});
     if (part % 2 == 0) c.flush();
     c.optimize({.threads = 2});
-    const IndexSpec specs[] = {{.quantizer = Sq8{}}, {.index = Flat{}}, {.index = Hnsw{.m = 5, .ef_construction = 30, .ef = 20}, .quantizer = Sq8{}}};
+    const IndexSpec specs[] = {{.quantizer = Sq8{}}, {.index = Flat{}}, {.index = Hnsw{.m = 5, .ef_construction = 30, .ef = 20}, .quantizer = Sq4{}}};
     c.create_index("v", specs[part % 3], {.threads = 2, .background = part == 2});
   }
   done = true;

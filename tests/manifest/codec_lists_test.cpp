@@ -111,7 +111,8 @@ BOOST_AUTO_TEST_CASE(quantizers_and_codes_are_read_in_one_order_only) {
   BOOST_TEST(!read([](auto& l) { l.quantizers[1].field = 2; }));
   BOOST_TEST(!read([](auto& l) { l.quantizers[1].field = ~std::uint32_t{0}; }));
   BOOST_TEST(!read([](auto& l) { l.quantizers[0].type = 0; }));
-  BOOST_TEST(!read([](auto& l) { l.quantizers[0].type = 2; }));
+  for (const std::uint8_t type : {std::uint8_t{2}, std::uint8_t{3}}) BOOST_TEST(read([type](auto& l) { l.quantizers[0].type = type; }));
+  for (const std::uint8_t type : {std::uint8_t{4}, std::uint8_t{255}}) BOOST_TEST(!read([type](auto& l) { l.quantizers[0].type = type; }));
   BOOST_TEST(!read([](auto& l) { std::swap(l.codes[0], l.codes[1]); }));
   BOOST_TEST(!read([](auto& l) { std::swap(l.codes[1], l.codes[2]); }));
   BOOST_TEST(!read([](auto& l) { l.codes[1] = l.codes[0]; }));
@@ -153,6 +154,22 @@ BOOST_AUTO_TEST_CASE(elements_are_read_in_one_order_only_and_where_no_older_form
   for (const std::uint32_t format : {2u, 3u, 4u}) {
     const auto older = decode_version(test::raw_manifest(version, format), {});
     for (const auto& field : older.schema.vectors()) BOOST_TEST((field.element() == Element::float32));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(each_quantizer_has_a_number_of_its_own_for_good) {
+  const std::pair<QuantizerType, std::uint8_t> numbers[] = {{Sq8{}, std::uint8_t{1}}, {Sq4{}, std::uint8_t{2}}, {Float16{}, std::uint8_t{3}}};
+  static_assert(std::variant_size_v<QuantizerType> == 1 + std::size(numbers));
+  for (const auto& [quantizer, number] : numbers) {
+    auto version = test::quantized_version();
+    auto vectors = version.schema.vectors();
+    vectors[0].quantizer(quantizer), vectors[1].quantizer(quantizer);
+    version.schema = Schema(version.schema.fields(), std::move(vectors));
+    const auto lists = lists_of(version);
+    BOOST_REQUIRE(lists.quantizers.size() == 2u);
+    for (const auto& record : lists.quantizers) BOOST_TEST(record.type == number);
+    BOOST_TEST(format_of(lists) == 4u);
+    BOOST_TEST((decode_version(encode_version(version), manifest_name(version.number)).schema == version.schema));
   }
 }
 

@@ -239,7 +239,7 @@ class CompactionWriter {
       block.graph = file(BlockType::vector_graph, [&](auto& to, auto step) {
         return write_graph(to, vectors, {.m = hnsw->m, .ef_construction = hnsw->ef_construction}, threads_, step);
       });
-    if (codes) block.codes = file(BlockType::vector_quant, [&](auto& to, auto step) { return write_codes(to, vectors, step); });
+    if (codes) block.codes = file(BlockType::vector_quant, [&](auto& to, auto step) { return write_codes(to, field.quantizer(), vectors, step); });
   }
   template <class Draft>
   [[nodiscard]] FileIdentity merge_scalars(Draft& to, const CompactionGroup& group, BlockRef& block) {

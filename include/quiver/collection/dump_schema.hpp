@@ -23,6 +23,7 @@ inline constexpr std::uint64_t dump_format_version = 1;
 inline constexpr std::string_view dump_schema_name = "schema.json";
 inline constexpr std::string_view dump_documents_name = "documents.jsonl";
 inline constexpr std::array<std::string_view, 3> durability_names{"sync", "buffered", "none"};  // by number
+inline constexpr std::array<std::string_view, 3> dumped_quantizers{"float16", "sq8", "sq4"};    // as they stand in QuantizerType, behind NoQuantizer
 
 /// The file of vector field `ordinal`, vectors-000.npy: a field's own name may be none that a file system takes.
 [[nodiscard]] inline std::string dump_vectors_name(std::size_t ordinal) {
@@ -95,7 +96,7 @@ struct DumpInfo {
       key("ef"), append_json_number(out, hnsw->ef);
       out += '}';
     }
-    if (std::holds_alternative<Sq8>(field.quantizer())) key("quantizer"), text("sq8");
+    if (!std::holds_alternative<NoQuantizer>(field.quantizer())) key("quantizer"), text(dumped_quantizers[field.quantizer().index() - 1]);
     key("file"), text(dump_vectors_name(i));
   });
   key("options", "  ");
@@ -247,8 +248,8 @@ class DumpInfoParser {
       } else if (name == "index") {
         index = hnsw();
       } else if (name == "quantizer") {
-        if (json_.string() != "sq8") json_.broken("the quantizer must be sq8");
-        quantizer = Sq8{};
+        constexpr std::array<QuantizerType, 3> types{Float16{}, Sq8{}, Sq4{}};
+        quantizer = types[one_of(dumped_quantizers)];
       } else if (name == "file") {
         if (json_.string() != dump_vectors_name(vectors_.size())) json_.broken("the file of this field must be " + dump_vectors_name(vectors_.size()));
       } else {

@@ -22,7 +22,7 @@ namespace quiver::detail {
 }
 /// True if they are to have codes.
 [[nodiscard]] inline bool with_codes(const VectorField& field, std::uint64_t rows) noexcept {
-  return graph_of(field, rows) != nullptr && std::holds_alternative<Sq8>(field.quantizer());
+  return graph_of(field, rows) != nullptr && !std::holds_alternative<NoQuantizer>(field.quantizer());
 }
 /// True if a block of the segment is to have a graph or codes and has none.
 [[nodiscard]] inline bool lacks_index(const Schema& schema, const SegmentRef& segment) {

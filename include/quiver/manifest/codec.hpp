@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <bit>
 #include <new>
+#include <optional>
 #include <stdexcept>
 
 namespace quiver::detail {
@@ -39,7 +40,7 @@ struct IndexRecord {
 // The quantizer of a vector field that has one.
 struct QuantizerRecord {
   std::uint32_t field = 0;  // its ordinal among the vector fields
-  std::uint8_t type = 1;    // 1: Sq8
+  std::uint8_t type = 1;    // 1: Sq8, 2: Sq4, 3: Float16
 };
 // What a vector field stores that stores no float32.
 struct ElementRecord {
@@ -106,6 +107,20 @@ void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, BesideRecord& beside) {
   archive(beside.segment, beside.block, beside.file);
 }
 
+/// The quantizer of a record's type; nothing where there is none of it.
+[[nodiscard]] inline std::optional<QuantizerType> quantizer_of(std::uint8_t type) noexcept {
+  switch (type) {
+    case 1:
+      return Sq8{};
+    case 2:
+      return Sq4{};
+    case 3:
+      return Float16{};
+    default:
+      return std::nullopt;
+  }
+}
+
 /// What travels apart from the version: the schema, and what an older format does not have.
 struct VersionLists {
   std::vector<FieldRecord> fields;
@@ -127,7 +142,8 @@ struct VersionLists {
     if (const auto* hnsw = std::get_if<Hnsw>(&f.index()))
       lists.indexes.push_back(
           {i, 1, static_cast<std::uint32_t>(hnsw->m), static_cast<std::uint32_t>(hnsw->ef_construction), static_cast<std::uint32_t>(hnsw->ef)});
-    if (std::holds_alternative<Sq8>(f.quantizer())) lists.quantizers.push_back({i, 1});
+    for (std::uint8_t type = 1; quantizer_of(type); ++type)
+      if (f.quantizer() == *quantizer_of(type)) lists.quantizers.push_back({i, type});
     if (f.element() != Element::float32) lists.elements.push_back({i, f.element()});
   }
   for (const auto& kept : version.retained)
@@ -186,10 +202,11 @@ inline void take_lists(VersionLists& lists, Version& version) {
   }
   next = 0;
   for (const auto& quantizer : lists.quantizers) {
-    if (quantizer.field < next || quantizer.field >= vectors.size() || quantizer.type != 1)
+    const auto type = quantizer_of(quantizer.type);
+    if (quantizer.field < next || quantizer.field >= vectors.size() || !type)
       throw std::invalid_argument("a quantizer of kind " + std::to_string(quantizer.type) + " of vector field " + std::to_string(quantizer.field) +
                                   ", or out of order");
-    vectors[quantizer.field].quantizer(Sq8{});
+    vectors[quantizer.field].quantizer(*type);
     next = std::uint64_t{quantizer.field} + 1;
   }
   next = 0;

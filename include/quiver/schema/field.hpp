@@ -99,7 +99,7 @@ class VectorField {
     return std::move(*this);
   }
 
-  /// NoQuantizer{}, which is what a field has that says nothing, or Sq8{}, which needs an index of type Hnsw.
+  /// NoQuantizer{}, which is what a field has that says nothing, or Float16{}, Sq8{} or Sq4{}, which need an index of type Hnsw.
   VectorField& quantizer(const QuantizerType& quantizer) & noexcept {
     quantizer_ = quantizer;
     return *this;

@@ -65,9 +65,11 @@ template <class Draft, StoragePolicy P, class Step>
   return write_hnsw_block(draft, links.graph(), parameters);
 }
 
-/// Writes the codes of the rows. step(rows) may throw, which ends it.
+/// Writes the codes of the rows. step(rows) may throw, which ends it. REQUIRES: a type that is not NoQuantizer.
 template <class Draft, StoragePolicy P, class Step>
-[[nodiscard]] FileIdentity write_codes(Draft& draft, const GraphRows<P>& vectors, Step&& step) {
+[[nodiscard]] FileIdentity write_codes(Draft& draft, const QuantizerType& type, const GraphRows<P>& vectors, Step&& step) {
+  if (std::holds_alternative<Float16>(type)) return write_codes_block<Float16Quantizer>(draft, vectors.metric(), vectors.rows(), step);
+  if (std::holds_alternative<Sq4>(type)) return write_codes_block<Sq4Quantizer>(draft, vectors.metric(), vectors.rows(), step);
   return write_codes_block<Sq8Quantizer>(draft, vectors.metric(), vectors.rows(), step);
 }
 

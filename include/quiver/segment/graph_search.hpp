@@ -22,7 +22,8 @@ struct WalkEffort {
 [[nodiscard]] inline WalkEffort effort_of(const VectorField& field, std::size_t ef, std::size_t refine, std::size_t k) noexcept {
   const auto* hnsw = std::get_if<Hnsw>(&field.index());
   if (ef == 0 && hnsw != nullptr) ef = hnsw->ef;
-  if (refine == 0) refine = k + std::max<std::size_t>(k, 10);  // k is no more than there are documents
+  // k is no more than there are documents. Of coarser codes more are compared by their vectors.
+  if (refine == 0) refine = k + (std::holds_alternative<Sq4>(field.quantizer()) ? std::max<std::size_t>(3 * k, 30) : std::max<std::size_t>(k, 10));
   return {std::max(ef, k), std::max(refine, k)};
 }
 

@@ -24,7 +24,7 @@ struct SearchRequest {
                        ///< is looked at; 0: as the index says
   FieldNames fields = {};
   std::size_t refine = 0;  ///< of a field with a quantizer: of how many of the nearest by their codes the vectors are compared, at least k; 0: twice k, and no
-                           ///< fewer than k + 10
+                           ///< fewer than k + 10, of Sq4 four times k, and no fewer than k + 30
 };
 
 /// Many queries at once; they share passes over the rows, so this is several times faster than one after another.
