@@ -32,6 +32,11 @@ class Clusters {
     std::fill(values_.begin(), values_.end(), value);
     measure();
   }
+  /// One dimension of all rows.
+  void set(std::size_t dimension, float value) {
+    for (std::size_t r = 0; r < size(); ++r) values_[r * dimension_ + dimension] = value;
+    measure();
+  }
   /// Every `every`-th row times `factor`.
   void scale(std::size_t every, float factor) {
     for (std::size_t r = 0; r < size(); r += every)

@@ -7,6 +7,7 @@
 #include <quiver/columns/writer.hpp>
 #include <quiver/ids/merge.hpp>
 #include <quiver/segment/graph_build.hpp>
+#include <quiver/segment/graph_origin.hpp>
 #include <quiver/segment/merge.hpp>
 
 #include <algorithm>
@@ -117,8 +118,8 @@ template <StoragePolicy P>
 }
 
 /// Writes what a plan says. Every chunk that is read is compared with its checksum first, so that damage is never copied under a new one. Memory is bounded by
-/// a group of 65,536 rows, by options.memory for the texts of such a group, and by the cursors; while a graph is built, by the vectors and links of its
-/// segment. `number(member)` gives the next number of a kind of file.
+/// a group of 65,536 rows, by options.memory for the texts of such a group, and by the cursors; while a graph is built, by the links of its segment, and where
+/// its rows are not one part in memory, by their vectors. `number(member)` gives the next number of a kind of file.
 template <WritableStoragePolicy P, class Number>
 class CompactionWriter {
  public:
@@ -235,10 +236,12 @@ class CompactionWriter {
       return draft(block_name({segment, number_(&NextNumbers::block), type}),
                    [&](auto& to) { return write(to, [&](std::uint64_t steps) { ticker_.step(steps); }); });
     };
-    if (hnsw != nullptr)
-      block.graph = file(BlockType::vector_graph, [&](auto& to, auto step) {
-        return write_graph(to, vectors, {.m = hnsw->m, .ef_construction = hnsw->ef_construction}, threads_, step);
-      });
+    if (hnsw != nullptr) {
+      HnswBuildParameters parameters{.m = hnsw->m, .ef_construction = hnsw->ef_construction};
+      const GraphOrigin<P> origin(store_, field, i, parts, deletes, block.rows, parameters);
+      parameters.taken_out = origin.taken_out();
+      block.graph = file(BlockType::vector_graph, [&](auto& to, auto step) { return write_graph(to, vectors, parameters, origin.get(), threads_, step); });
+    }
     if (codes) block.codes = file(BlockType::vector_quant, [&](auto& to, auto step) { return write_codes(to, field.quantizer(), vectors, step); });
   }
   template <class Draft>

@@ -75,7 +75,10 @@ struct Progress {
 struct OptimizeOptions {
   std::function<bool(const Progress&)> progress = {};  ///< called often, by the calling thread and without a lock; false stops the call
   std::size_t threads = 0;                             ///< at most, to build an index of vectors; 0: all. Merging is done by one
-  std::uint64_t memory = 0;  ///< about the bytes of text to hold at once; 0: 256 MiB. An index of vectors is built over a segment's vectors in memory besides
+  /// About the bytes of text to hold at once; 0: 256 MiB. It does not bound what an index of vectors is built in, one field of one segment after the other:
+  /// about 8 m + 8 bytes a row for its links, and 4 x dimension bytes a row for a copy of the vectors, but none where the files are mapped or memory and one
+  /// flush is the whole segment. CreateOptions::segment_rows bounds the rows.
+  std::uint64_t memory = 0;
 };
 
 /// Of Collection::backup.

@@ -14,7 +14,7 @@
 
 namespace quiver::detail {
 
-inline constexpr std::size_t graph_tail_size = 32;  // u32 m, u32 ef_construction, u64 seed, u64 rows, u32 levels above the ground, u32 zero
+inline constexpr std::size_t graph_tail_size = 32;  // u32 m, u32 ef_construction, u64 seed, u64 rows, u32 levels above the ground, u32 taken out
 
 /// "links", "rows" or "down" of a level; the ground has "links.0" alone.
 [[nodiscard]] inline std::string graph_section(std::string_view what, std::size_t level) { return std::string(what) + '.' + std::to_string(level); }
@@ -42,7 +42,7 @@ template <class Draft>
   append(tail, parameters.seed);
   append(tail, std::uint64_t{graph.ground.nodes});
   append(tail, static_cast<std::uint32_t>(graph.upper.size()));
-  append(tail, std::uint32_t{0});
+  append(tail, parameters.taken_out);
   return writer.finish(tail);
 }
 
@@ -62,6 +62,7 @@ class HnswBlock {
     parameters_.seed = load<std::uint64_t>(tail.data() + 8);
     const auto nodes = load<std::uint64_t>(tail.data() + 16);
     const std::size_t upper = load<std::uint32_t>(tail.data() + 24);
+    parameters_.taken_out = load<std::uint32_t>(tail.data() + 28);
     if (nodes != rows || rows == 0 || rows >= max_hnsw_rows || parameters_.m < 2 || parameters_.m > max_hnsw_m || upper > 64)
       broken("a graph of " + std::to_string(nodes) + " rows, m = " + std::to_string(parameters_.m) + " and " + std::to_string(upper) + " levels where " +
              std::to_string(rows) + " rows are");

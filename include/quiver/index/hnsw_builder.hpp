@@ -18,6 +18,7 @@ struct HnswBuildParameters {
   std::size_t m = 16;                 // links of a new node on each level; the ground has room for 2 m
   std::size_t ef_construction = 200;  // candidates that are looked at for them
   std::uint64_t seed = 100;           // of the levels
+  std::uint32_t taken_out = 0;        // rows, since the graph was built anew
 };
 
 /// The levels that rows have, drawn before anything is linked: so every array has its size from the beginning, and a row its level whatever the number of

@@ -3,30 +3,32 @@
 
 #include <quiver/index/codes_block.hpp>
 #include <quiver/index/hnsw_block.hpp>
+#include <quiver/index/hnsw_merge.hpp>
 #include <quiver/index/hnsw_rows.hpp>
 #include <quiver/segment/merge.hpp>
 #include <quiver/storage/anonymous_memory.hpp>
 
 #include <algorithm>
 #include <atomic>
+#include <optional>
 #include <thread>
 
 namespace quiver::detail {
 
 static_assert(Hnsw::max_m == max_hnsw_m);  // index/ does not know the schema
 
-/// A copy of one vector field of the live rows of some parts, dense and in their order. Memory of element_bytes x dimension a row. Immutable.
+/// One vector field of the live rows of some parts, dense and in their order: those of a single part in memory that all live as they are, else a copy, of
+/// element_bytes x dimension a row. Refers to the parts. Immutable.
 template <StoragePolicy P>
 class GraphRows {
  public:
   /// REQUIRES: `rows` is how many live. corruption: there are fewer.
   GraphRows(const typename P::Store& store, const VectorField& vector, std::size_t field, typename LiveCursor<P>::Parts parts, const DeleteSet& deletes,
             std::uint64_t rows)
-      : metric_(vector.metric()),
-        element_(vector.element()),
-        dimension_(vector.dimension()),
-        rows_(static_cast<std::size_t>(rows)),
-        values_(rows_ * dimension_ * element_bytes(element_)) {
+      : metric_(vector.metric()), element_(vector.element()), dimension_(vector.dimension()), rows_(static_cast<std::size_t>(rows)) {
+    if (parts.size() == 1 && parts.front()->rows() == rows) in_place_ = parts.front()->vectors(field).in_memory();
+    if (in_place_) return;
+    values_.resize(rows_ * dimension_ * element_bytes(element_));
     LiveCursor<P> cursor(store, parts, deletes);
     auto scope = store.read_scope();
     std::vector<float> room;
@@ -41,6 +43,7 @@ class GraphRows {
   }
   [[nodiscard]] Metric metric() const noexcept { return metric_; }
   [[nodiscard]] FlatRows rows() const noexcept {
+    if (in_place_) return *in_place_;
     return {values_.data(), inverse_norms_.empty() ? nullptr : inverse_norms_.data(), rows_, dimension_, element_};
   }
 
@@ -48,19 +51,23 @@ class GraphRows {
   Metric metric_;
   Element element_;
   std::size_t dimension_, rows_;
+  std::optional<FlatRows> in_place_;
   AnonymousMemory values_;
   std::vector<float> inverse_norms_;  // cosine only
 };
 
-/// Builds a graph over the rows and writes it. step(rows) is called by this thread alone, and may throw, which ends it.
+/// Builds a graph over the rows, from `origin` if there is one, and writes it. step(rows) is called by this thread alone, and may throw, which ends it.
 template <class Draft, StoragePolicy P, class Step>
-[[nodiscard]] FileIdentity write_graph(Draft& draft, const GraphRows<P>& vectors, const HnswBuildParameters& parameters, std::size_t threads, Step&& step) {
+[[nodiscard]] FileIdentity write_graph(Draft& draft, const GraphRows<P>& vectors, const HnswBuildParameters& parameters,
+                                       const std::optional<HnswOrigin>& origin, std::size_t threads, Step&& step) {
   const auto self = std::this_thread::get_id();
   std::atomic<std::uint64_t> done{0};
-  const auto links = HnswBuilder(FlatRowSpace(vectors.metric(), vectors.rows()), parameters).build(threads, [&] {
+  const auto each = [&] {
     done.fetch_add(1, std::memory_order_relaxed);
     if (std::this_thread::get_id() == self) step(done.exchange(0, std::memory_order_relaxed));
-  });
+  };
+  const FlatRowSpace space(vectors.metric(), vectors.rows());
+  const auto links = origin ? HnswMerger(space, parameters, *origin).build(threads, each) : HnswBuilder(space, parameters).build(threads, each);
   step(done.load());
   return write_hnsw_block(draft, links.graph(), parameters);
 }
