@@ -18,11 +18,17 @@ namespace {
 using namespace quiver;
 using namespace quiver::detail;
 
-enum class Work { l2, product, codes };
-constexpr const char* work_names[] = {"squared L2, float32", "inner product, float32", "inner product, Sq8 codes"};
+enum class Work { l2, product, half_l2, half_product, byte_l2, byte_product, codes };
+constexpr const char* work_names[] = {"squared L2, float32", "inner product, float32", "squared L2, float16",     "inner product, float16",
+                                      "squared L2, uint8",   "inner product, uint8",   "inner product, Sq8 codes"};
+constexpr Element element_of(Work work) {
+  if (work == Work::byte_l2 || work == Work::byte_product || work == Work::codes) return Element::uint8;
+  return work == Work::half_l2 || work == Work::half_product ? Element::float16 : Element::float32;
+}
+constexpr Metric metric_of(Work work) { return work == Work::l2 || work == Work::half_l2 || work == Work::byte_l2 ? Metric::l2 : Metric::inner_product; }
 constexpr std::size_t some_dimensions[] = {128, 784, 1024};
 
-/// Rows of any kind in one piece of memory: small floats, whose bytes are as good as any for codes.
+/// Rows of any kind in one piece of memory: small floats, whose bytes are as good as any for others.
 const std::vector<float>& memory() {
   static const std::vector<float> floats = [] {
     std::vector<float> out(bench::sized<std::size_t>(std::size_t{1} << 28, std::size_t{1} << 20));
@@ -42,7 +48,7 @@ std::map<std::tuple<Work, std::size_t, bool>, std::map<SimdLevel, Figures>> meas
 void distances(benchmark::State& state, const KernelSet& set, Work work, std::size_t dimension, bool cached) {
   constexpr std::size_t at_once = 256;
   const auto& floats = memory();
-  const std::size_t row_bytes = work == Work::codes ? dimension : dimension * sizeof(float);
+  const std::size_t row_bytes = dimension * element_bytes(element_of(work));
   const std::size_t bytes = cached ? std::size_t{1} << 18 : floats.size() * sizeof(float) - code_block;
   const std::size_t count = bytes / row_bytes;
   const std::vector<float> query(dimension, 1.5f);
@@ -51,7 +57,7 @@ void distances(benchmark::State& state, const KernelSet& set, Work work, std::si
   for (std::size_t i = 0; i < at_once; ++i) which[i] = static_cast<std::uint32_t>(i);
   float sums[at_once];
   std::int32_t products[at_once];
-  const auto& kernels = set.floats(work == Work::l2 ? Metric::l2 : Metric::inner_product);
+  const auto& kernels = set.rows(element_of(work), metric_of(work));
   std::size_t passes = 0;
   const double start = bench::cpu_seconds();
   for (auto _ : state) {
@@ -62,7 +68,7 @@ void distances(benchmark::State& state, const KernelSet& set, Work work, std::si
         set.codes.gather(rows, row_bytes, lines_to_fetch(row_bytes), weights.data(), weights.size(), which.data(), some, products);
         benchmark::DoNotOptimize(products[0]);
       } else {
-        kernels.many(query.data(), floats.data() + first * dimension, some, dimension, sums);
+        kernels.many(query.data(), reinterpret_cast<const std::byte*>(floats.data()) + first * row_bytes, some, dimension, sums);
         benchmark::DoNotOptimize(sums[0]);
       }
     }
@@ -93,7 +99,7 @@ void print_table() {
 int main(int count, char** words) {
   benchmark::Initialize(&count, words);
   if (benchmark::ReportUnrecognizedArguments(count, words)) return 1;
-  for (const auto work : {Work::l2, Work::product, Work::codes})
+  for (const auto work : {Work::l2, Work::product, Work::half_l2, Work::half_product, Work::byte_l2, Work::byte_product, Work::codes})
     for (const auto dimension : some_dimensions)
       for (const bool cached : {true, false})
         for (const auto* set : unit_sets) {
