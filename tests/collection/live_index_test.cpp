@@ -274,6 +274,20 @@ BOOST_AUTO_TEST_CASE(the_index_changes_while_rows_are_in_memory) {
   BOOST_TEST(c.verify().ok());
 }
 
+// The graph in memory is of the index before: no block may have it under the one after.
+BOOST_AUTO_TEST_CASE(a_graph_with_other_parameters_is_not_written) {
+  const Clusters data(many, dimension, 40, 9);
+  const FreshFolder folder;
+  auto c = in_memory<MMapPolicy>(data, schema(), folder.path());
+  BOOST_TEST(soon([&] { return linked(c); }));
+  c.create_index("v", {.index = Hnsw{.m = 5, .ef_construction = 60, .ef = 48}}, {.background = true});
+  c.flush();
+  const auto degrees = graph_degrees(folder.path());
+  BOOST_TEST((degrees.empty() || degrees == std::vector<std::size_t>{10}));
+  BOOST_TEST(soon([&] { return graph_degrees(folder.path()) == std::vector<std::size_t>{10}; }));
+  BOOST_TEST(recall(c, data) >= 0.95);
+}
+
 BOOST_AUTO_TEST_CASE(a_flush_that_fails_keeps_the_graph) {
   const Clusters data(many, dimension, 40, 10);
   const FreshFolder folder;

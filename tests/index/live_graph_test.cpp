@@ -48,7 +48,7 @@ double recall(Metric metric, const Clusters& data, std::size_t rows, Find&& find
     const std::vector<Candidate> found = find(data.query(q));
     for (std::size_t i = 0; i < std::min<std::size_t>(10, found.size()); ++i) {
       BOOST_TEST(found[i].id < rows);
-      hits += found[i].distance <= exact.back().distance ? 1 : 0;
+      hits += found[i].distance <= exact.back().distance ? 1u : 0u;
     }
   }
   return static_cast<double>(hits) / 600;
