@@ -223,8 +223,8 @@ class Collection {
   [[nodiscard]] std::optional<Document> fetch(DocId id, const FieldNames& fields = {}) const { return view()->fetch(id, fields); }
 
   /// The k nearest by (distance, doc id): all of them where the field has no index, else those that a walk finds, each at its own distance all the same, and
-  /// always k where there are k. invalid_argument: unknown field; dimension_mismatch, invalid_vector, type_mismatch (a field of int8 or uint8): the query. Any number
-  /// of threads.
+  /// always k where there are k. invalid_argument: unknown field; dimension_mismatch, invalid_vector, type_mismatch (a field of int8 or uint8): the query. Any
+  /// number of threads.
   [[nodiscard]] SearchResult search(const SearchRequest& request) const { return view()->search(request); }
   /// One result per query, equal to search() of each.
   [[nodiscard]] std::vector<SearchResult> search_batch(const SearchBatchRequest& request) const { return view()->search_batch(request); }
