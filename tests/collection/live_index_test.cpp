@@ -285,6 +285,7 @@ BOOST_AUTO_TEST_CASE(a_graph_with_other_parameters_is_not_written) {
   const auto degrees = graph_degrees(folder.path());
   BOOST_TEST((degrees.empty() || degrees == std::vector<std::size_t>{10}));
   BOOST_TEST(soon([&] { return graph_degrees(folder.path()) == std::vector<std::size_t>{10}; }));
+  BOOST_TEST(soon([&] { return ask(c, data.query(0)).visited < many; }));  // a moment after it is there for others
   BOOST_TEST(recall(c, data) >= 0.95);
 }
 
