@@ -26,6 +26,14 @@ using RecordedMutants = MutantFileSystem<RecordedFaults>;
 using RecordedPolicy = BasicMMapPolicy<RecordedMutants>;
 using RecordedCollection = Collection<RecordedPolicy>;
 
+}  // namespace quiver::test
+
+/// A few rows in memory get a graph here, which a flush completes and writes: by its bytes nobody can tell how far the thread had come.
+template <>
+inline constexpr std::uint64_t quiver::detail::least_live_rows<quiver::test::RecordedPolicy> = 4;
+
+namespace quiver::test {
+
 /// In the order of SyncSite.
 inline constexpr std::array<std::string_view, sync_sites> sync_site_names{"draft_data", "published_name", "found_names", "store_folder_entry",
                                                                           "log_begin",  "log_name",       "log_data"};
