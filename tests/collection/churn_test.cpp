@@ -188,7 +188,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(where_the_rows_are_in_memory_no_copy_is_made, P, W
 }
 
 BOOST_AUTO_TEST_CASE(more_effort_finds_no_less) {
-  for (const auto metric : {Metric::l2, Metric::inner_product, Metric::cosine}) {
+  for (const auto metric : {Metric::l2, Metric::cosine}) {
     const Clusters data(many, dimension, 40, 10, 2.0f);
     auto c = Collection<MemoryPolicy>::create(schema(metric));
     put(c, data, range(0, many));

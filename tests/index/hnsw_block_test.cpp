@@ -25,7 +25,7 @@ using test::code_of;
 namespace {
 
 constexpr std::string_view file_name = "seg-000001/blk-000001.vector_graph";
-constexpr HnswBuildParameters small{.m = 4, .ef_construction = 30, .seed = 3};
+constexpr HnswBuildParameters small{.m = 4, .ef_construction = 30, .seed = 3, .taken_out = 0x01020304};
 
 HnswLinks build(const Clusters& data) {
   return HnswBuilder(FlatRowSpace(Metric::l2, data.rows()), small).build(1, [] {});
@@ -70,7 +70,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_graph_is_walked_as_the_one_it_was_written_from, 
   BOOST_REQUIRE(links.graph().upper.size() >= 2u);
   const Written written([&](auto& draft) { return write_hnsw_block(draft, links.graph(), small); });
   const auto block = written.open<P>(700);
-  BOOST_TEST((block.parameters().m == 4u && block.parameters().ef_construction == 30u && block.parameters().seed == 3u));
+  BOOST_TEST((block.parameters().m == 4u && block.parameters().ef_construction == 30u && block.parameters().seed == 3u &&
+              block.parameters().taken_out == 0x01020304u));
   for (std::size_t q = 0; q < 20; ++q) {
     const auto expected = answer(
         [&](const auto& query, auto&& use) {

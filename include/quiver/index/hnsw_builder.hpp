@@ -117,8 +117,8 @@ class HnswLinks {
   std::vector<HnswLevel> views_;
 };
 
-/// Links the rows of a space: all of them by one build(), so that a walk comes to each of them if it only keeps enough in mind, or one after the other as they
-/// come.
+/// Links the rows of a space: all of them by one build(), under L2 and cosine so that a walk comes to each if it only keeps enough in mind, or one after the
+/// other as they come.
 template <class Space>
 class HnswBuilder {
  protected:
@@ -206,10 +206,12 @@ class HnswBuilder {
     });
   }
 
-  /// The links, through which every row can be come to from the one where walks begin, on each of its levels.
+  /// The links, through which every row can be come to from the one where walks begin, on each of its levels; under inner product not those that are nearest to
+  /// nothing.
   template <class Step>
   [[nodiscard]] HnswLinks connected(std::uint32_t first, Step&& step) {
     HnswScratch scratch;
+    if (!space_.near_is_mutual()) return std::move(links_);
     for (std::size_t level = 0; level <= links_.levels().count(); ++level) connect(links_, level, links_.levels().node(level, first), space_, scratch, step);
     return std::move(links_);
   }

@@ -1,4 +1,5 @@
-// A graph that begins as the graph of some of its rows: what was deleted is taken out, what is new is inserted, and no row is out of reach afterwards.
+// A graph that begins as the graph of some of its rows: what was deleted is taken out, what is new is inserted, and under L2 and cosine no row is out of reach
+// afterwards.
 #pragma once
 
 #include <quiver/index/hnsw_builder.hpp>
