@@ -18,11 +18,11 @@ namespace {
 using namespace quiver;
 using namespace quiver::detail;
 
-enum class Work { l2, product, half_l2, half_product, byte_l2, byte_product, codes };
-constexpr const char* work_names[] = {"squared L2, float32", "inner product, float32", "squared L2, float16",     "inner product, float16",
-                                      "squared L2, uint8",   "inner product, uint8",   "inner product, Sq8 codes"};
+enum class Work { l2, product, half_l2, half_product, byte_l2, byte_product, codes, nibbles };
+constexpr const char* work_names[] = {"squared L2, float32", "inner product, float32", "squared L2, float16",      "inner product, float16",
+                                      "squared L2, uint8",   "inner product, uint8",   "inner product, Sq8 codes", "inner product, Sq4 codes"};
 constexpr Element element_of(Work work) {
-  if (work == Work::byte_l2 || work == Work::byte_product || work == Work::codes) return Element::uint8;
+  if (work == Work::byte_l2 || work == Work::byte_product || work == Work::codes || work == Work::nibbles) return Element::uint8;
   return work == Work::half_l2 || work == Work::half_product ? Element::float16 : Element::float32;
 }
 constexpr Metric metric_of(Work work) { return work == Work::l2 || work == Work::half_l2 || work == Work::byte_l2 ? Metric::l2 : Metric::inner_product; }
@@ -48,11 +48,12 @@ std::map<std::tuple<Work, std::size_t, bool>, std::map<SimdLevel, Figures>> meas
 void distances(benchmark::State& state, const KernelSet& set, Work work, std::size_t dimension, bool cached) {
   constexpr std::size_t at_once = 256;
   const auto& floats = memory();
-  const std::size_t row_bytes = dimension * element_bytes(element_of(work));
+  const std::size_t row_bytes = work == Work::nibbles ? dimension / 2 : dimension * element_bytes(element_of(work));
   const std::size_t bytes = cached ? std::size_t{1} << 18 : floats.size() * sizeof(float) - code_block;
   const std::size_t count = bytes / row_bytes;
   const std::vector<float> query(dimension, 1.5f);
   const std::vector<std::int16_t> weights((dimension + code_block - 1) / code_block * code_block, std::int16_t{100});
+  const std::vector<std::int8_t> small_weights((dimension + 2 * code_block - 1) / (2 * code_block) * (2 * code_block), std::int8_t{100});
   std::vector<std::uint32_t> which(at_once);
   for (std::size_t i = 0; i < at_once; ++i) which[i] = static_cast<std::uint32_t>(i);
   float sums[at_once];
@@ -63,8 +64,11 @@ void distances(benchmark::State& state, const KernelSet& set, Work work, std::si
   for (auto _ : state) {
     for (std::size_t first = 0; first < count; first += at_once) {
       const auto some = std::min(at_once, count - first);
-      if (work == Work::codes) {
-        const auto* const rows = reinterpret_cast<const std::byte*>(floats.data()) + first * row_bytes;
+      const auto* const rows = reinterpret_cast<const std::byte*>(floats.data()) + first * row_bytes;
+      if (work == Work::nibbles) {
+        set.nibbles.gather(rows, row_bytes, lines_to_fetch(row_bytes), small_weights.data(), small_weights.size() / 2, which.data(), some, products);
+        benchmark::DoNotOptimize(products[0]);
+      } else if (work == Work::codes) {
         set.codes.gather(rows, row_bytes, lines_to_fetch(row_bytes), weights.data(), weights.size(), which.data(), some, products);
         benchmark::DoNotOptimize(products[0]);
       } else {
@@ -99,7 +103,7 @@ void print_table() {
 int main(int count, char** words) {
   benchmark::Initialize(&count, words);
   if (benchmark::ReportUnrecognizedArguments(count, words)) return 1;
-  for (const auto work : {Work::l2, Work::product, Work::half_l2, Work::half_product, Work::byte_l2, Work::byte_product, Work::codes})
+  for (const auto work : {Work::l2, Work::product, Work::half_l2, Work::half_product, Work::byte_l2, Work::byte_product, Work::codes, Work::nibbles})
     for (const auto dimension : some_dimensions)
       for (const bool cached : {true, false})
         for (const auto* set : unit_sets) {
