@@ -3,6 +3,7 @@
 #include <quiver/formats/vecs.hpp>
 
 #include "support/policies.hpp"
+#include "support/sanitized.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -72,6 +73,39 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(every_policy_finds_the_exact_neighbours, P, AllPol
     if (q % 5 == 0) wrong += right(sift, q, c.search({.field = "v", .query = sift.queries.row(q), .k = 100})) ? 0 : 1;
   }
   BOOST_TEST(wrong == 0u);
+}
+
+// With what a search refines by itself, codes cost next to nothing of what the graph finds.
+BOOST_AUTO_TEST_CASE(every_quantizer_finds_by_default_what_a_walk_by_vectors_does) {
+  if (!std::filesystem::exists(data) || sanitized) {
+    BOOST_TEST_MESSAGE("not run: there is no " << data.lexically_normal().string() << ", or it would take too long");
+    return;
+  }
+  const Sift sift;
+  const Hnsw graph{.m = 16, .ef_construction = 60, .ef = 64};
+  for (const auto metric : {Metric::l2, Metric::cosine}) {
+    auto c = Collection<MemoryPolicy>::create(Schema{VectorField("v", sift.base.dimension).metric(metric).index(graph)});
+    std::vector<Document> batch;
+    for (std::size_t i = 0; i < sift.base.rows; ++i) batch.push_back(Document{std::to_string(i), {{"v", sift.base.row(i)}}});
+    c.insert(batch);
+    c.optimize();
+    const auto ask = [&](std::size_t q, std::size_t ef) {
+      return c.search({.field = "v", .query = sift.queries.row(q), .k = 10, .ef = ef, .fields = FieldNames::none()});
+    };
+    std::vector<float> tenth;
+    for (std::size_t q = 0; q < sift.queries.rows; ++q) tenth.push_back(ask(q, Hnsw::max_ef)[9].distance);
+    double by_vectors = 0;
+    for (const QuantizerType& quantizer : {QuantizerType(NoQuantizer{}), QuantizerType(Float16{}), QuantizerType(Sq8{}), QuantizerType(Sq4{})}) {
+      c.create_index("v", {.quantizer = quantizer});
+      double found = 0;
+      for (std::size_t q = 0; q < sift.queries.rows; ++q)
+        for (const auto& hit : ask(q, 0)) found += hit.distance <= tenth[q] ? 1 : 0;
+      found /= 10 * static_cast<double>(sift.queries.rows);
+      if (quantizer.index() == 0) by_vectors = found;
+      BOOST_TEST_MESSAGE("metric " << static_cast<int>(metric) << ", quantizer " << quantizer.index() << ": " << found);
+      BOOST_TEST((found >= 0.96 && found >= by_vectors - 0.01), "metric " << static_cast<int>(metric) << ", quantizer " << quantizer.index() << ": " << found);
+    }
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
