@@ -119,7 +119,7 @@ BOOST_AUTO_TEST_CASE(codes_stand_beside_the_vectors_that_have_them_and_are_of_th
       BOOST_TEST((part->graph(0) == nullptr && part->graph(1) == nullptr));
       const auto query = part->codes(1)->prepare(FlatQuery(Metric::l2, std::span(values).first(3)));
       BOOST_REQUIRE(query.has_value());
-      BOOST_TEST(query->at(4) == 48.0f, boost::test_tools::tolerance(1e-3f));
+      BOOST_TEST(std::visit([](const auto& one) { return one.at(4); }, *query) == 48.0f, boost::test_tools::tolerance(1e-3f));
     } else {
       const auto error = error_of([&] { static_cast<void>(written.part()); });
       BOOST_REQUIRE(error.has_value());
