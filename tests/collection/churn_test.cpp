@@ -53,7 +53,7 @@ template <class C>
   std::size_t hits = 0;
   for (std::size_t q = 0; q < 64; ++q) {
     const auto exact = found(collection, data.query(q), 10, Hnsw::max_ef);
-    for (const auto distance : found(collection, data.query(q), 10, ef)) hits += distance <= exact.back() ? 1 : 0;
+    for (const auto distance : found(collection, data.query(q), 10, ef)) hits += distance <= exact.back() ? 1u : 0u;
   }
   return static_cast<double>(hits) / 640;
 }

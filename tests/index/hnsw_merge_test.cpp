@@ -81,7 +81,7 @@ struct Rows {
     flat_scan(query, rows.flat(), 0, best);
     const auto exact = best.take_sorted();
     search_graph(graph, FlatRowQuery(rows.flat(), query), ef, scratch, distances);
-    for (std::size_t i = 0; i < std::min(k, scratch.pool.size()); ++i) hits += scratch.pool[i].distance <= exact.back().distance ? 1 : 0;
+    for (std::size_t i = 0; i < std::min(k, scratch.pool.size()); ++i) hits += scratch.pool[i].distance <= exact.back().distance ? 1u : 0u;
   }
   return static_cast<double>(hits) / static_cast<double>(k * queries);
 }
