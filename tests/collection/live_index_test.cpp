@@ -354,6 +354,7 @@ BOOST_AUTO_TEST_CASE(close_does_not_wait_for_the_graph) {
   const FreshFolder folder;
   auto c = Files::create(folder.path(), schema(Metric::l2, Hnsw{.m = 64, .ef_construction = 2'000}));
   insert(c, data, 0, many);
+  BOOST_TEST(soon([&] { return c.stats().memtable_linked != 0; }));
   const auto began = std::chrono::steady_clock::now();
   c.close();
   BOOST_TEST((std::chrono::steady_clock::now() - began < std::chrono::seconds(sanitized ? 20 : 2)));
