@@ -82,7 +82,7 @@ BOOST_AUTO_TEST_CASE(walks_go_on_while_rows_come_and_are_linked) {
           found = found || pool[i].id() == wanted;
           // Number by number: a sanitizer does not look at what a kernel loads at once.
           const auto there = data.row(pool[i].id());
-          if (!std::equal(there.begin(), there.end(), coming.rows().row(pool[i].id()))) ++wrong;
+          if (!std::equal(there.begin(), there.end(), static_cast<const float*>(coming.rows().row(pool[i].id())))) ++wrong;
           if (i != 0 && pool[i - 1].distance > pool[i].distance) ++wrong;
         }
       }));
