@@ -143,11 +143,14 @@ class CodesBlock {
   }
   /// What a walk asks for distances; none where the rows or the query have numbers that are too large. Refers to this block.
   [[nodiscard]] std::optional<CodesQuery> prepare(const FlatQuery& query) const {
-    const auto by = [&](const auto& quantizer) -> std::optional<CodesQuery> {
-      auto out = quantizer.prepare(scaled(query.metric(), {query.data(), query.dimension()}, query.inverse_norm()), rows_);
-      return out.fits() ? std::optional<CodesQuery>(std::move(out)) : std::nullopt;
+    std::optional<CodesQuery> out;
+    const auto by = [&](const auto& quantizer) {
+      auto prepared = quantizer.prepare(scaled(query.metric(), {query.data(), query.dimension()}, query.inverse_norm()), rows_);
+      if (prepared.fits()) out.emplace(std::move(prepared));
+      return true;
     };
-    return visit_quantizer(by, std::optional<CodesQuery>());
+    static_cast<void>(visit_quantizer(by, false));
+    return out;
   }
 
  private:
