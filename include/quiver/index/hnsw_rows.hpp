@@ -18,7 +18,7 @@ class FlatRowQuery {
   [[nodiscard]] float at(std::uint32_t row) const noexcept {
     return query_.distance(query_.kernels().one(query_.asked(), at_row(row), rows_.dimension), rows_, row);
   }
-  void fetch(std::uint32_t row) const noexcept { fetch_lines(at_row(row), lines_); }
+  [[gnu::always_inline]] void fetch(std::uint32_t row) const noexcept { fetch_lines(at_row(row), lines_); }
   [[nodiscard]] std::size_t ahead() const noexcept { return rows_ahead(lines_); }
   void each(std::span<const std::uint32_t> which, float* out) const noexcept {
     if (query_.metric() == Metric::cosine)

@@ -28,7 +28,7 @@ struct Float16Parameters {
 class Float16Query {
  public:
   [[nodiscard]] float at(std::uint32_t row) const noexcept { return distance(kernels_->one(query_.data(), row_at(row), query_.size())); }
-  void fetch(std::uint32_t row) const noexcept { fetch_lines(row_at(row), lines_); }
+  [[gnu::always_inline]] void fetch(std::uint32_t row) const noexcept { fetch_lines(row_at(row), lines_); }
   [[nodiscard]] std::size_t ahead() const noexcept { return rows_ahead(lines_); }
   void each(std::span<const std::uint32_t> which, float* out) const noexcept {
     kernels_->gather(query_.data(), codes_, query_.size(), which.data(), which.size(), out);

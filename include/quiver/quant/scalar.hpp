@@ -50,7 +50,7 @@ class ScalarQuery {
     const auto product = kernels_->dot(rows_.codes + std::size_t{row} * stride_, weights_.data(), C::padded(weights_.size()));
     return distance(product, rows_.terms == nullptr ? 0 : rows_.terms[row]);
   }
-  void fetch(std::uint32_t row) const noexcept {
+  [[gnu::always_inline]] void fetch(std::uint32_t row) const noexcept {
     fetch_lines(rows_.codes + std::size_t{row} * stride_, lines_);
     if (rows_.terms != nullptr) __builtin_prefetch(rows_.terms + row);
   }

@@ -25,7 +25,7 @@ class MemtableRowQuery {
     const auto one = memtable_->one(field_, row);
     return query_.distance(query_.kernels().one(query_.asked(), one.rows, one.dimension), one, 0);
   }
-  void fetch(std::uint32_t row) const noexcept {
+  [[gnu::always_inline]] void fetch(std::uint32_t row) const noexcept {
     const auto one = memtable_->one(field_, row);
     fetch_lines(one.rows, lines_);
     if (one.inverse_norms != nullptr) __builtin_prefetch(one.inverse_norms);
