@@ -53,7 +53,7 @@ struct Written {
 std::vector<Candidate> answer(const auto& search, const Clusters& data, std::size_t q) {
   std::vector<Candidate> found;
   search(FlatRowQuery(data.rows(), FlatQuery(Metric::l2, data.query(q))), [&](const CandidatePool& pool) {
-    for (std::size_t i = 0; i < pool.size(); ++i) found.push_back({pool[i].distance, pool[i].id()});
+    for (std::size_t i = 0; i < pool.size(); ++i) found.push_back({pool[i].distance, pool[i].node});
   });
   return found;
 }

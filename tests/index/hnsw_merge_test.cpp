@@ -85,15 +85,6 @@ struct Rows {
   }
   return static_cast<double>(hits) / static_cast<double>(k * queries);
 }
-[[nodiscard]] Numbers words(const HnswGraph& graph) {
-  Numbers all(graph.ground.links, graph.ground.links + std::size_t{graph.ground.nodes} * graph.ground.degree);
-  for (const auto& level : graph.upper) {
-    all.insert(all.end(), level.links, level.links + std::size_t{level.nodes} * level.degree);
-    all.insert(all.end(), level.rows, level.rows + level.nodes);
-    all.insert(all.end(), level.down, level.down + level.nodes);
-  }
-  return all;
-}
 [[nodiscard]] Numbers some(const Numbers& of, double share, unsigned seed) {
   std::mt19937 random(seed);
   Numbers out;
@@ -134,7 +125,7 @@ BOOST_AUTO_TEST_CASE(what_is_added_behind_the_rows_gives_the_very_graph_that_bui
   for (const auto first : {many, many - many / 10, many / 2}) {
     const auto before = range(0, first);
     const auto old = built(Rows(data, before));
-    BOOST_TEST((words(merged(old.graph(), before, all, rows).graph()) == words(fresh.graph())), first << " rows first");
+    BOOST_TEST((test::words(merged(old.graph(), before, all, rows).graph()) == test::words(fresh.graph())), first << " rows first");
   }
 }
 
@@ -148,7 +139,7 @@ BOOST_AUTO_TEST_CASE(rows_are_added_before_and_between_and_some_are_taken_out) {
   const Rows rows(data, after);
   const auto links = merged(old.graph(), before, after, rows), fresh = built(rows);
   BOOST_TEST(recall(data, rows, Metric::l2, links.graph(), 50) >= recall(data, rows, Metric::l2, fresh.graph(), 50) - 0.01);
-  BOOST_TEST((words(links.graph()) == words(merged(old.graph(), before, after, rows).graph())));
+  BOOST_TEST((test::words(links.graph()) == test::words(merged(old.graph(), before, after, rows).graph())));
 }
 
 // Where walks begin may be a row that went, one that is new, or one on a level by itself.

@@ -30,7 +30,7 @@ std::vector<Candidate> nearest(Metric metric, const Clusters& data, const HnswGr
   search_graph(graph, FlatRowQuery(data.rows(), FlatQuery(metric, query)), ef, scratch, distances);
   BOOST_TEST(distances >= scratch.pool.size());
   std::vector<Candidate> found;
-  for (std::size_t i = 0; i < std::min(k, scratch.pool.size()); ++i) found.push_back({scratch.pool[i].distance, scratch.pool[i].id()});
+  for (std::size_t i = 0; i < std::min(k, scratch.pool.size()); ++i) found.push_back({scratch.pool[i].distance, scratch.pool[i].node});
   return found;
 }
 
@@ -54,16 +54,6 @@ double recall(Metric metric, const Clusters& data, const HnswGraph& graph, std::
     }
   }
   return static_cast<double>(hits) / static_cast<double>(k * queries);
-}
-
-std::vector<std::uint32_t> words(const HnswGraph& graph) {
-  std::vector<std::uint32_t> all(graph.ground.links, graph.ground.links + std::size_t{graph.ground.nodes} * graph.ground.degree);
-  for (const auto& level : graph.upper) {
-    all.insert(all.end(), level.links, level.links + std::size_t{level.nodes} * level.degree);
-    all.insert(all.end(), level.rows, level.rows + level.nodes);
-    all.insert(all.end(), level.down, level.down + level.nodes);
-  }
-  return all;
 }
 
 }  // namespace
@@ -92,9 +82,9 @@ BOOST_AUTO_TEST_CASE(with_as_many_candidates_as_rows_nothing_is_missed) {
 
 BOOST_AUTO_TEST_CASE(one_thread_builds_the_same_graph_again_and_another_seed_another) {
   const Clusters data(2'000, 12, 20, 5);
-  const auto first = words(build(data, Metric::l2).graph()), again = words(build(data, Metric::l2).graph());
+  const auto first = test::words(build(data, Metric::l2).graph()), again = test::words(build(data, Metric::l2).graph());
   BOOST_TEST((first == again));
-  BOOST_TEST((first != words(build(data, Metric::l2, {.seed = 101}).graph())));
+  BOOST_TEST((first != test::words(build(data, Metric::l2, {.seed = 101}).graph())));
 }
 
 BOOST_AUTO_TEST_CASE(few_rows_equal_rows_and_rows_without_variance) {
@@ -183,8 +173,8 @@ BOOST_AUTO_TEST_CASE(a_pool_keeps_the_nearest_and_hands_each_out_once) {
     std::sort(all.begin(), all.end());
     for (std::size_t i = 0; i < pool.size(); ++i) {
       BOOST_TEST(pool[i].distance == all[i].distance);
-      if (i != 0) BOOST_TEST((pool[i - 1].distance < pool[i].distance || pool[i - 1].id() < pool[i].id()));
-      BOOST_TEST((std::count(handed.begin(), handed.end(), pool[i].id()) == 1));
+      if (i != 0) BOOST_TEST((pool[i - 1].distance < pool[i].distance || pool[i - 1].node < pool[i].node));
+      BOOST_TEST((std::count(handed.begin(), handed.end(), pool[i].node) == 1));
     }
     std::sort(handed.begin(), handed.end());
     BOOST_TEST((std::adjacent_find(handed.begin(), handed.end()) == handed.end()));

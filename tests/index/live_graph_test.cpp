@@ -32,7 +32,7 @@ Graph& grown(Graph& graph, std::size_t rows, const HnswBuildParameters& paramete
 std::vector<Candidate> found_by(const Graph::Stage& stage, Metric metric, const Clusters& data, std::span<const float> query, std::size_t ef) {
   std::vector<Candidate> found;
   const auto distances = stage.search(stage.covered(), FlatRowQuery(data.rows(), FlatQuery(metric, query)), ef, [&](const CandidatePool& pool) {
-    for (std::size_t i = 0; i < pool.size(); ++i) found.push_back({pool[i].distance, pool[i].id()});
+    for (std::size_t i = 0; i < pool.size(); ++i) found.push_back({pool[i].distance, pool[i].node});
   });
   BOOST_TEST(distances >= found.size());
   return found;
@@ -75,7 +75,7 @@ BOOST_AUTO_TEST_CASE(rows_that_come_one_by_one_are_found_as_in_a_graph_of_all_at
       std::uint64_t distances = 0;
       search_graph(built.graph(), FlatRowQuery(data.rows(), FlatQuery(metric, query)), 40, scratch, distances);
       std::vector<Candidate> found;
-      for (std::size_t i = 0; i < scratch.pool.size(); ++i) found.push_back({scratch.pool[i].distance, scratch.pool[i].id()});
+      for (std::size_t i = 0; i < scratch.pool.size(); ++i) found.push_back({scratch.pool[i].distance, scratch.pool[i].node});
       return found;
     });
     BOOST_TEST_MESSAGE("metric " << static_cast<int>(metric) << ": recall " << live << " of a graph that grew, " << batch << " of one that was built");
@@ -107,17 +107,7 @@ BOOST_AUTO_TEST_CASE(every_row_is_found_through_all_doublings) {
 
 BOOST_AUTO_TEST_CASE(the_same_rows_make_the_same_graph_wherever_it_was_looked_at) {
   const Clusters data(2'500, 8, 20, 5);
-  const auto words = [](const Graph::Stage& stage) {
-    return stage.whole([](const HnswGraph& whole) {
-      std::vector<std::uint32_t> all(whole.ground.links, whole.ground.links + std::size_t{whole.ground.nodes} * whole.ground.degree);
-      for (const auto& level : whole.upper) {
-        all.insert(all.end(), level.links, level.links + std::size_t{level.nodes} * level.degree);
-        all.insert(all.end(), level.rows, level.rows + level.nodes);
-        all.insert(all.end(), level.down, level.down + level.nodes);
-      }
-      return all;
-    });
-  };
+  const auto words = [](const Graph::Stage& stage) { return stage.whole([](const HnswGraph& whole) { return test::words(whole); }); };
   Graph first{FlatRowSpace(Metric::l2, data.rows())}, again{FlatRowSpace(Metric::l2, data.rows())};
   grown(first, 2'500);
   grown(again, 1'200);

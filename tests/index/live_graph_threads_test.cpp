@@ -79,10 +79,10 @@ BOOST_AUTO_TEST_CASE(walks_go_on_while_rows_come_and_are_linked) {
       bool found = false;
       static_cast<void>(stage->search(covered, FlatRowQuery(coming.rows(), query), 32, [&](const CandidatePool& pool) {
         for (std::size_t i = 0; i < pool.size(); ++i) {
-          found = found || pool[i].id() == wanted;
+          found = found || pool[i].node == wanted;
           // Number by number: a sanitizer does not look at what a kernel loads at once.
-          const auto there = data.row(pool[i].id());
-          if (!std::equal(there.begin(), there.end(), static_cast<const float*>(coming.rows().row(pool[i].id())))) ++wrong;
+          const auto there = data.row(pool[i].node);
+          if (!std::equal(there.begin(), there.end(), static_cast<const float*>(coming.rows().row(pool[i].node)))) ++wrong;
           if (i != 0 && pool[i - 1].distance > pool[i].distance) ++wrong;
         }
       }));

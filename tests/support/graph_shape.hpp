@@ -29,6 +29,17 @@ inline void check_shape(const detail::HnswGraph& graph) {
   for (std::size_t l = 0; l < graph.upper.size(); ++l) check(graph.upper[l], l == 0 ? &graph.ground : &graph.upper[l - 1]);
 }
 
+/// All that it consists of.
+inline std::vector<std::uint32_t> words(const detail::HnswGraph& graph) {
+  std::vector<std::uint32_t> all(graph.ground.links, graph.ground.links + std::size_t{graph.ground.nodes} * graph.ground.degree);
+  for (const auto& level : graph.upper) {
+    all.insert(all.end(), level.links, level.links + std::size_t{level.nodes} * level.degree);
+    all.insert(all.end(), level.rows, level.rows + level.nodes);
+    all.insert(all.end(), level.down, level.down + level.nodes);
+  }
+  return all;
+}
+
 /// How many nodes cannot be come to from the row where walks begin, on any of the levels that it has.
 inline std::size_t out_of_reach(const detail::HnswGraph& graph) {
   std::size_t lost = 0;

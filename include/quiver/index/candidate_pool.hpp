@@ -19,7 +19,6 @@ class CandidatePool {
   struct Entry {
     float distance;
     std::uint32_t node;
-    [[nodiscard]] std::uint32_t id() const noexcept { return node; }
   };
   static constexpr std::uint32_t none = ~std::uint32_t{0};
 

@@ -254,7 +254,7 @@ class HnswBuilder {
       near.clear();
       const auto self = levels.node(level, row);
       for (std::size_t i = 0; i < worker.scratch.pool.size(); ++i)
-        if (worker.scratch.pool[i].id() != self) near.push_back({worker.scratch.pool[i].distance, worker.scratch.pool[i].id()});
+        if (worker.scratch.pool[i].node != self) near.push_back({worker.scratch.pool[i].distance, worker.scratch.pool[i].node});
       choose(here, near, parameters_.m, worker.chosen[level]);
       if (level != 0) node = here.down[near.empty() ? node : near.front().node];
     }

@@ -70,8 +70,8 @@ void connect(Links& links, std::size_t l, std::uint32_t root, const Space& space
     auto from = reach.last();
     std::uint32_t* to = nullptr;
     for (std::size_t i = 0; i < scratch.pool.size() && to == nullptr; ++i) {
-      to = place(scratch.pool[i].id());
-      if (to != nullptr) from = scratch.pool[i].id();
+      to = place(scratch.pool[i].node);
+      if (to != nullptr) from = scratch.pool[i].node;
     }
     if (to == nullptr) to = place(from);
     *to = node;
