@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <map>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -103,6 +104,36 @@ BOOST_AUTO_TEST_CASE(a_random_half_is_deleted) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(what_lay_nearest_is_deleted) {
+  // Deleted rows that lie together would fill the places of a walk near them, by which those that live are found.
+  enum class Where { graph, codes, memory };
+  for (const auto metric : {Metric::l2, Metric::inner_product, Metric::cosine})
+    for (const auto where : {Where::graph, Where::codes, Where::memory})
+      BOOST_TEST_CONTEXT("metric " << static_cast<int>(metric) << ", where " << static_cast<int>(where)) {
+        const Clusters data(many, dimension, 40, 8, 0.3f);
+        auto c = Collection<MemoryPolicy>::create(schema(metric), {.live_index = where == Where::memory});
+        if (where == Where::memory) {
+          std::vector<Document> batch;
+          for (std::size_t i = 0; i < many; ++i) batch.push_back(Document{key(i), {{"v", data.row(i)}}});
+          c.insert(batch, {Durability::none});
+          BOOST_TEST(indexed_rows::soon([&] { return indexed_rows::linked(c); }));
+        } else {
+          put(c, data, range(0, many));
+          c.create_index("v", {.quantizer = where == Where::codes ? QuantizerType(Sq8{}) : QuantizerType(NoQuantizer{})}, {.threads = 1});
+        }
+        std::set<std::string> gone;
+        for (std::size_t q = 0; q < 64; ++q)
+          for (const auto& hit : c.search({.field = "v", .query = data.query(q), .k = 28, .ef = Hnsw::max_ef, .fields = FieldNames::none()}))
+            gone.insert(hit.key);
+        const std::vector<std::string> keys(gone.begin(), gone.end());
+        c.erase(std::span<const std::string>(keys), {Durability::none});
+        as_good_as_anew(c, data, "without the nearest");
+        std::uint64_t looked_at = 0;
+        for (std::size_t q = 0; q < 64; ++q) looked_at += visited(c, data.query(q));
+        BOOST_TEST(looked_at < 64 * many / 2);
+      }
+}
+
 BOOST_AUTO_TEST_CASE(every_row_is_replaced_five_times) {
   const Clusters data(many * 6, dimension, 40, 6, 2.0f);
   auto c = Collection<MemoryPolicy>::create(schema());
@@ -144,7 +175,7 @@ BOOST_AUTO_TEST_CASE(smaller_segments_are_inserted_into_the_graph_of_the_largest
 
 // Its links are wrong and yet lead to rows. A graph that is built anew is what another collection of the same rows has.
 BOOST_AUTO_TEST_CASE(a_damaged_graph_is_not_gone_on_with) {
-  const Clusters data(many, dimension, 40, 8, 2.0f);
+  const Clusters data(many, dimension, 40, 8, 0.3f);
   for (const bool damaged : {false, true}) {
     const FreshFolder folder;
     {

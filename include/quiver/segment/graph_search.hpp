@@ -56,14 +56,21 @@ void with_row_query(typename P::ReadScope& scope, const FlatBlock<typename P::Re
 /// Rows that a walk has met, nearest first, by whatever it measured.
 class Met {
  public:
-  /// The first `most` that live. is_live(row) is asked only where `all` do not.
+  /// The first `most` that live, of a walk that could keep `kept` in mind. is_live(row) is asked only where `all` do not.
   template <class IsLive>
-  Met(const CandidatePool& pool, bool all, std::size_t most, IsLive&& is_live) {
+  Met(const CandidatePool& pool, std::size_t kept, bool all, std::size_t most, IsLive&& is_live) : full_(pool.size() == kept) {
     near_.reserve(std::min(most, pool.size()));
-    for (std::size_t i = 0; i < pool.size() && near_.size() < most; ++i)
-      if (all || is_live(pool[i].id())) near_.push_back({pool[i].id(), pool[i].distance});
+    for (std::size_t i = 0; i < pool.size(); ++i) {
+      if (!all && !is_live(pool[i].node)) continue;
+      ++live_;
+      if (near_.size() < most) near_.push_back({pool[i].node, pool[i].distance});
+    }
   }
   [[nodiscard]] std::size_t size() const noexcept { return near_.size(); }
+  /// All that live and were kept in mind.
+  [[nodiscard]] std::size_t live() const noexcept { return live_; }
+  /// False: there was nothing else to come to.
+  [[nodiscard]] bool full() const noexcept { return full_; }
   void offer_all(std::uint64_t first_id, TopK& best) const {
     for (const auto& each : near_) best.offer(each.distance, first_id + each.row);
   }
@@ -89,7 +96,21 @@ class Met {
     float distance;
   };
   std::vector<Near> near_;
+  std::size_t live_ = 0;
+  bool full_;
 };
+
+/// What a walk meets that is to have about `ef` rows in mind that live: walk(kept) -> Met with ever more, for those that are deleted may lie close together,
+/// and there fill the places of the others. Nothing: it would be more than `limit`.
+template <class Walk>
+[[nodiscard]] std::optional<Met> walk_among_live(std::uint64_t kept, std::uint64_t limit, std::size_t ef, Walk&& walk) {
+  while (kept <= limit) {
+    auto met = walk(static_cast<std::size_t>(kept));
+    if (4 * met.live() >= 3 * ef || !met.full()) return met;
+    kept += std::max<std::uint64_t>(kept, 2 * (ef - met.live()));
+  }
+  return std::nullopt;
+}
 
 /// Offers `best` rows near the query, row r as first_id + r; all rows where the part has no graph of the field, where `effort.ef` is no fewer than there are or
 /// too many for a walk to pay, or where the walk meets too few rows that live. `live`: rows that are not deleted; is_live(row) is asked only where some are.
@@ -105,21 +126,27 @@ void search_part(typename P::ReadScope& scope, const Part<P>& part, std::size_t 
   const auto kept = effort.ef < live ? static_cast<std::size_t>((effort.ef * rows + live - 1) / live) : most_kept + 1;
   if (graph != nullptr && kept <= most_kept) {
     const auto wanted = std::min<std::uint64_t>(best.k(), live);
+    std::uint64_t visited = 0;
     std::optional<Met> met;
     const auto walk = [&](const auto& row_query, std::size_t most) {
-      return graph->search(row_query, kept, [&](const CandidatePool& pool) { met.emplace(pool, live == rows, most, is_live); });
+      met = walk_among_live(kept, most_kept, effort.ef, [&](std::size_t more) {
+        std::optional<Met> found;
+        visited += graph->search(row_query, more, [&](const CandidatePool& pool) { found.emplace(pool, more, live == rows, most, is_live); });
+        return *std::move(found);
+      });
     };
     const auto* const codes = part.codes(field);
     if (const auto by_codes = codes == nullptr ? std::nullopt : codes->prepare(query)) {
-      const auto visited = std::visit([&](const auto& row_query) { return walk(row_query, effort.refine); }, *by_codes);  // once for a part, never for a row
+      std::visit([&](const auto& row_query) { walk(row_query, effort.refine); }, *by_codes);  // once for a part, never for a row
       looked_at_codes(stats, codes->row_bytes(), visited);
-      if (met->size() >= wanted) {
+      if (met && met->size() >= wanted) {
         looked_at(stats, query, met->size());
         return with_row_query<P>(scope, vectors, query, [&](const auto& row_query) { met->offer_all(first_id, best, row_query); });
       }
     } else {
-      with_row_query<P>(scope, vectors, query, [&](const auto& row_query) { looked_at(stats, query, walk(row_query, kept)); });
-      if (met->size() >= wanted) return met->offer_all(first_id, best);
+      with_row_query<P>(scope, vectors, query, [&](const auto& row_query) { walk(row_query, most_kept); });
+      looked_at(stats, query, visited);
+      if (met && met->size() >= wanted) return met->offer_all(first_id, best);
     }
   }
   vectors.search(scope, query, first_id, best);

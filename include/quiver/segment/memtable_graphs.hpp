@@ -144,8 +144,9 @@ class MemtableWalk {
     covered_ = std::min<std::uint64_t>(linked_, rows);
     live_ = covered_ == 0 ? 0 : covered_ - deleted(covered_);
     kept_ = effort.ef < live_ ? (std::uint64_t{effort.ef} * linked_ + live_ - 1) / live_ : most_kept + 1;
-    if (kept_ > most_kept || kept_ * rows_per_kept > covered_) stage_ = nullptr;
-    kept_ += linked_meanwhile;
+    limit_ = std::min<std::uint64_t>(most_kept, covered_ / rows_per_kept);
+    if (kept_ > limit_) stage_ = nullptr;
+    ef_ = effort.ef;
   }
   /// Rows that the graph stands for; the others are to be looked at one by one.
   [[nodiscard]] std::uint64_t covered() const noexcept { return stage_ ? covered_ : 0; }
@@ -153,12 +154,17 @@ class MemtableWalk {
   /// Offers rows near the query, row r as first_id + r. False: the walk met too few that live, and nothing was offered. REQUIRES: covered() is not 0.
   template <class IsLive>
   [[nodiscard]] bool search(const FlatQuery& query, std::uint64_t first_id, IsLive&& is_live, TopK& best, SearchStats& stats) const {
-    std::optional<Met> met;
-    const auto visited = stage_->search(linked_, MemtableRowQuery(memtable_, field_, query), static_cast<std::size_t>(kept_), [&](const CandidatePool& pool) {
-      met.emplace(pool, false, pool.size(), [&](std::uint32_t row) { return row < covered_ && (live_ == covered_ || is_live(row)); });
+    const MemtableRowQuery row_query(memtable_, field_, query);
+    std::uint64_t visited = 0;
+    const auto met = walk_among_live(kept_ + linked_meanwhile, limit_ + linked_meanwhile, ef_, [&](std::size_t kept) {
+      std::optional<Met> found;
+      visited += stage_->search(linked_, row_query, kept, [&](const CandidatePool& pool) {
+        found.emplace(pool, kept, false, kept, [&](std::uint32_t row) { return row < covered_ && (live_ == covered_ || is_live(row)); });
+      });
+      return *std::move(found);
     });
     looked_at(stats, query, visited);
-    if (met->size() < std::min<std::uint64_t>(best.k(), live_)) return false;
+    if (!met || met->size() < std::min<std::uint64_t>(best.k(), live_)) return false;
     met->offer_all(first_id, best);
     return true;
   }
@@ -171,7 +177,8 @@ class MemtableWalk {
   std::size_t field_;
   std::shared_ptr<const MemtableGraph::Stage> stage_;
   std::uint32_t linked_ = 0;
-  std::uint64_t covered_ = 0, live_ = 0, kept_ = 0;
+  std::uint64_t covered_ = 0, live_ = 0, kept_ = 0, limit_ = 0;
+  std::size_t ef_ = 0;
 };
 
 }  // namespace quiver::detail
