@@ -27,21 +27,6 @@ namespace {
 using Faulty = FaultyFileSystem<PosixFileSystem>;
 using FaultyPolicy = BasicMMapPolicy<Faulty>;
 
-/// Waits for something that a thread of the collection's own does.
-template <class Done>
-bool soon(Done&& done) {
-  for (int i = 0; i < 6'000; ++i) {
-    if (done()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return false;
-}
-/// Whether all rows are in graphs.
-template <class C>
-bool linked(const C& c) {
-  const auto now = c.stats();
-  return now.memtable_linked == now.memtable_documents;
-}
 /// A new collection of the first rows, none of which are flushed.
 template <class P, class... Where>
 Collection<P> in_memory(const Clusters& data, const Schema& schema, const Where&... where) {

@@ -8,11 +8,13 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 namespace quiver::test::indexed_rows {
@@ -82,6 +84,22 @@ Collection<P> indexed(const Clusters& data, const Where&... where) {
   for (const auto& entry : std::filesystem::recursive_directory_iterator(store))
     if (entry.path().extension() == ending) found.push_back(entry.path());
   return found;
+}
+
+/// Waits for something that a thread of the collection's own does.
+template <class Done>
+[[nodiscard]] bool soon(Done&& done) {
+  for (int i = 0; i < 6'000; ++i) {
+    if (done()) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return false;
+}
+/// Whether all rows are in graphs.
+template <class C>
+[[nodiscard]] bool linked(const C& c) {
+  const auto now = c.stats();
+  return now.memtable_linked == now.memtable_documents;
 }
 
 using Files = Collection<MMapPolicy>;
