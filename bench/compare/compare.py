@@ -36,6 +36,8 @@ FIXED_ROWS = 20
 COMPARED_AT = 0.95
 REQUIRED_RECALL = 0.9
 OPENINGS, QUICK_SECONDS = 5, 0.05
+# Of which so many rows at most are inserted one after the other, by each so often at most.
+LIVE, LIVE_ROWS, LIVE_ROUNDS = ("quiver", "hnswlib"), 50_000, 3
 
 
 def say(text):
@@ -211,6 +213,27 @@ class Contest:
     def no_threads():
         return "" if len(os.sched_getaffinity(0)) > 1 else "this process may use one core only"
 
+    def live(self):
+        """The first rows, inserted until all are in a graph, by each in turn in a process of its own."""
+        if not set(LIVE) <= self.entries.keys():
+            return
+        rows = min(LIVE_ROWS, self.about.rows)
+        say(f"{self.about.name}: {rows:,} rows inserted, in a graph at once")
+        for number in range(min(self.options.rounds, LIVE_ROUNDS)):
+            for key in LIVE if number % 2 == 0 else LIVE[::-1]:
+                if key not in self.entries:
+                    continue
+                entry = self.entries[key]
+                runner = Runner(entry["system"], self.options.work)
+                try:
+                    spent = runner.ask(action="live", **self.request(entry["system"], rows))
+                except Failed as failed:
+                    self.leave_out(entry["system"], str(failed))
+                    continue
+                finally:
+                    runner.close()
+                entry.setdefault("live", {"rows": rows, "rounds": []})["rounds"].append(spent)
+
     def compare_policies(self):
         """The same index under either policy, in processes of their own without huge pages: processor time, in the order ABBAAB..."""
         if not {"quiver", "quiver-memory"} <= self.entries.keys():
@@ -248,6 +271,7 @@ class Contest:
             self.rounds()
             self.two_threads()
             self.compare_policies()
+            self.live()
         finally:
             for entry in self.entries.values():
                 if "runner" in entry:
@@ -287,6 +311,7 @@ class Contest:
             "resident_bytes": entry["resident"],
             "fixed_us": entry["fixed"],
             "threads": entry.get("threads"),
+            "live": entry.get("live"),
             "steps": [
                 {
                     "ef": ef,

@@ -14,14 +14,18 @@ class Hnswlib {
   [[nodiscard]] static std::string version() { return "0.8.0"; }
 
   Built build(const Request& request, std::span<const float> rows) {
-    make_space(request);
     Built built;
     Stopwatch watch;
-    hnswlib::HierarchicalNSW<float> graph(space_.get(), request.rows, request.m, request.ef_construction);
-    for (std::size_t row = 0; row < request.rows; ++row) graph.addPoint(rows.data() + row * request.dim, row);
+    const auto graph = added(request, rows);
     built.index = watch.lap();
-    graph.saveIndex(file(request));
+    graph->saveIndex(file(request));
     return built;
+  }
+
+  Seconds live(const Request& request, std::span<const float> rows) {
+    Stopwatch watch;
+    const auto graph = added(request, rows);
+    return watch.lap();
   }
 
   void open(const Request& request) {
@@ -39,6 +43,12 @@ class Hnswlib {
 
  private:
   [[nodiscard]] static std::string file(const Request& request) { return request.folder + "/index.bin"; }
+  [[nodiscard]] std::unique_ptr<hnswlib::HierarchicalNSW<float>> added(const Request& request, std::span<const float> rows) {
+    make_space(request);
+    auto graph = std::make_unique<hnswlib::HierarchicalNSW<float>>(space_.get(), request.rows, request.m, request.ef_construction);
+    for (std::size_t row = 0; row < request.rows; ++row) graph->addPoint(rows.data() + row * request.dim, row);
+    return graph;
+  }
   /// Rows of length 1 are nearest by cosine where their inner product is largest.
   void make_space(const Request& request) {
     if (request.metric == "cosine")

@@ -24,7 +24,8 @@
 
 namespace compare {
 
-/// One line of the driver. `action` is hello, build, open or search; the members that it does not need are as they stand here. Unknown members are refused.
+/// One line of the driver. `action` is hello, build, live, open or search; the members that it does not need are as they stand here. Unknown members are
+/// refused.
 struct Request {
   std::string action = {};
   std::string base = {}, query = {};  ///< files of rows x dim (queries x dim) float32, little endian, nothing else in them
@@ -168,6 +169,12 @@ concept System = requires(S system, const Request& request, std::span<const floa
   system.search(request, rows, found);
 };
 
+/// One that takes rows one after the other or in batches while it may be searched; live() returns once all can be found along its graph.
+template <class S>
+concept LiveSystem = System<S> && requires(S system, const Request& request, std::span<const float> rows) {
+  { system.live(request, rows) } -> std::same_as<Seconds>;
+};
+
 template <System S>
 [[nodiscard]] std::string search_all(S& system, const Request& request, std::span<const float> queries) {
   if (request.threads == 0) throw std::runtime_error("no thread is to search");
@@ -217,6 +224,13 @@ int serve(S& system) {
                      .add("index_wall", built.index.wall)
                      .add("peak", peak_bytes())
                      .str();
+      } else if (request.action == "live") {
+        if constexpr (LiveSystem<S>) {
+          const Seconds spent = system.live(request, read_floats(request.base, request.rows * request.dim));
+          answer = Answer{}.add("cpu", spent.cpu).add("wall", spent.wall).str();
+        } else {
+          throw std::runtime_error("it takes no rows while it is searched");
+        }
       } else if (request.action == "open") {
         queries = read_floats(request.query, request.queries * request.dim);
         const double before = resident_bytes();

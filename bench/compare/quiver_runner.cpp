@@ -8,6 +8,8 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 /// Stands in for quiver's own Sq8 until there is one: Quantizer below is quiver::Sq8 where that is declared, else this.
 struct Sq8 {};
@@ -52,8 +54,8 @@ class Quiver {
 
   /// Where there is create_index(), the rows come first and lie together, as a graph is built over what lies together; else optimize() builds it.
   Built build(const Request& request, std::span<const float> rows) {
-    quiver::VectorField field("v", request.dim, request.metric == "cosine" ? quiver::Metric::cosine : quiver::Metric::l2);
-    const quiver::Hnsw index{.m = request.m, .ef_construction = request.ef_construction};
+    auto field = field_of(request);
+    const auto index = index_of(request);
     if constexpr (!Indexes<quiver::Collection<P>>) {
       field.index(index);
       if (sq8_) field = quantized(field);
@@ -63,14 +65,7 @@ class Quiver {
                                       {.durability = quiver::Durability::buffered, .segment_rows = std::max<std::size_t>(request.rows, 1'000'000)});
     Built built;
     Stopwatch watch;
-    constexpr std::size_t batch_rows = 1000;
-    std::vector<quiver::Document> batch;
-    for (std::size_t first = 0; first < request.rows; first += batch_rows) {
-      batch.clear();
-      for (std::size_t row = first; row < std::min(first + batch_rows, request.rows); ++row)
-        batch.push_back(quiver::Document{std::to_string(row), {{"v", rows.subspan(row * request.dim, request.dim)}}});
-      collection.insert(batch);
-    }
+    insert(collection, request, rows);
     collection.flush();
     if constexpr (Indexes<quiver::Collection<P>>) collection.optimize({.threads = 1});
     built.rows = watch.lap();
@@ -78,6 +73,24 @@ class Quiver {
     built.index = watch.lap();
     collection.close();
     return built;
+  }
+
+  /// From the first row to the moment when all are in the graph of what is not flushed.
+  Seconds live(const Request& request, std::span<const float> rows) {
+    const auto folder = std::filesystem::path(request.folder) / "live";
+    std::filesystem::remove_all(folder);
+    auto collection = quiver::Collection<P>::create(folder, quiver::Schema{field_of(request).index(index_of(request))},
+                                                    {.durability = quiver::Durability::buffered, .flush_bytes = std::size_t{1} << 40});
+    Stopwatch watch;
+    insert(collection, request, rows);
+    while (collection.stats().memtable_linked < request.rows) {
+      if (const auto error = collection.stats().background_error; !error.empty()) throw std::runtime_error(error);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    const auto spent = watch.lap();
+    collection.close();
+    std::filesystem::remove_all(folder);
+    return spent;
   }
 
   void open(const Request& request) {
@@ -98,6 +111,20 @@ class Quiver {
   }
 
  private:
+  [[nodiscard]] static quiver::VectorField field_of(const Request& request) {
+    return quiver::VectorField("v", request.dim, request.metric == "cosine" ? quiver::Metric::cosine : quiver::Metric::l2);
+  }
+  [[nodiscard]] static quiver::Hnsw index_of(const Request& request) { return {.m = request.m, .ef_construction = request.ef_construction}; }
+  static void insert(quiver::Collection<P>& collection, const Request& request, std::span<const float> rows) {
+    constexpr std::size_t batch_rows = 1000;
+    std::vector<quiver::Document> batch;
+    for (std::size_t first = 0; first < request.rows; first += batch_rows) {
+      batch.clear();
+      for (std::size_t row = first; row < std::min(first + batch_rows, request.rows); ++row)
+        batch.push_back(quiver::Document{std::to_string(row), {{"v", rows.subspan(row * request.dim, request.dim)}}});
+      collection.insert(batch);
+    }
+  }
   template <class C>
   void create_index(C& collection, const quiver::Hnsw& index) {
     if constexpr (!Indexes<C>)

@@ -162,6 +162,14 @@ def scaling_ratio(results, key):
     return median_ratio(scaling(results, key), theirs)
 
 
+def live_ratio(results):
+    """Of every round, how many times as many rows a second are in a graph."""
+    if why := results.get("no_threads"):
+        raise NotMeasured(why)
+    ours, theirs = ([spent["wall"] for spent in noted(system_of(results, key), "live", f"{key} was given no rows one after the other")["rounds"]] for key in ("quiver", BASELINE))
+    return median_ratio(theirs, ours)
+
+
 def policy_ratio(results):
     for key in ("quiver", "quiver-memory"):
         system_of(results, key)
@@ -234,6 +242,7 @@ class Table:
             if self.by_name[name]["set"]["rows"] <= 1_000_000:
                 self.at_most(f"{name}: {title}, open, mmap, ms", [name], 10, lambda of, key=key: 1000 * system_of(of, key)["open_seconds"])
             self.at_least(f"{name}: {title}, two threads against one, times hnswlib's", [name], 0.95, lambda of, key=key: scaling_ratio(of, key))
+        self.at_least(f"{name}: rows inserted until all are linked, a second, times hnswlib's addPoint", [name], 1.0, live_ratio)
         self.at_least(f"{name}: mmap against memory policy, QPS at 0.95", [name], 0.98, policy_ratio)
 
     def growth(self):

@@ -116,6 +116,27 @@ class Sizes(unittest.TestCase):
         self.assertEqual(judged([without], "any", "graph and codes").why, "no codes were written")
 
 
+class Live(unittest.TestCase):
+    words = ("rows inserted until all are linked",)
+
+    @staticmethod
+    def spent(*walls):
+        return {"rows": 100, "rounds": [{"cpu": 9.0, "wall": wall} for wall in walls]}
+
+    def test_rows_a_second_are_compared_round_by_round(self):
+        hnswlib = system("hnswlib", (9, 9), live=self.spent(2.0, 1.0, 2.0))
+        line = judged([results("any", [hnswlib, system("quiver", (9, 9), live=self.spent(1.9, 2.0, 1.0))])], "any", *self.words)
+        self.assertEqual(line.verdict, "OK")
+        self.assertAlmostEqual(line.reached, 2.0 / 1.9)
+        self.assertEqual(judged([results("any", [hnswlib, system("quiver", (9, 9), live=self.spent(2.1, 2.0, 1.0))])], "any", *self.words).verdict, "MISS")
+
+    def test_with_one_core_or_without_numbers_it_is_not_measured(self):
+        both = [system(key, (9, 9), live=self.spent(1.0)) for key in ("hnswlib", "quiver")]
+        self.assertEqual(judged([results("any", both, no_threads="one core only")], "any", *self.words).why, "one core only")
+        line = judged([results("any", [system("hnswlib", (9, 9)), both[1]])], "any", *self.words)
+        self.assertEqual(line.why, "hnswlib was given no rows one after the other")
+
+
 class Turns(unittest.TestCase):
     words = ("f32, two threads",)
 
