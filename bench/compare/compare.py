@@ -35,7 +35,7 @@ FIXED_ROWS = 20
 # Where two threads are asked and the policies compared: at the first step of the ladder that finds so many.
 COMPARED_AT = 0.95
 REQUIRED_RECALL = 0.9
-OPENINGS, QUICK_SECONDS = 5, 0.05
+OPENINGS, QUICK_SECONDS = 5, 0.5
 # Of which so many rows at most are inserted one after the other, by each so often at most.
 LIVE, LIVE_ROWS, LIVE_ROUNDS = ("quiver", "hnswlib"), 50_000, 3
 
