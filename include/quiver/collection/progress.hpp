@@ -4,12 +4,43 @@
 #include <quiver/collection/options.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 namespace quiver::detail {
+
+/// Lets one thread after the other do what cannot be done twice at a time, and tells one that comes again while it does it.
+class Turns {
+ public:
+  class Turn {
+   public:
+    /// Waits for the others. invalid_argument: this thread has its turn already.
+    Turn(Turns& turns, const std::filesystem::path& path) : turns_(turns) {
+      const auto self = std::this_thread::get_id();
+      if (turns.whose_ == self) fail(Errc::invalid_argument, path, "optimize() was called by the progress function of one that goes on");
+      turns.mutex_.lock();
+      turns.whose_ = self;
+    }
+    ~Turn() {
+      turns_.whose_ = std::thread::id();
+      turns_.mutex_.unlock();
+    }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    Turns& turns_;
+  };
+
+ private:
+  std::mutex mutex_;
+  std::atomic<std::thread::id> whose_{};
+};
 
 /// Counts steps and asks the caller's function every few thousand. Refers to the function. One thread.
 class Ticker {

@@ -11,12 +11,10 @@
 #include <quiver/core/version.hpp>
 #include <quiver/storage/process.hpp>
 
-#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 
 namespace quiver::detail {
@@ -109,14 +107,7 @@ class CollectionState {
   void compact(const CompactionLimits& limits, const OptimizeOptions& options, const std::function<Schema(const Schema&)>& change = {}) {
     if constexpr (WritableStoragePolicy<P>) {
       check_process();
-      const auto self = std::this_thread::get_id();
-      if (compacting_ == self) fail(Errc::invalid_argument, store_->path(), "optimize() was called by the progress function of one that goes on");
-      const std::lock_guard one_at_a_time(compaction_mutex_);
-      struct Mark {
-        std::atomic<std::thread::id>& who;
-        ~Mark() { who = std::thread::id(); }
-      } mark{compacting_};
-      compacting_ = self;
+      const Turns::Turn one_at_a_time(compactions_, store_->path());
       for (;;) {
         Compaction<P> edit;
         {
@@ -477,9 +468,8 @@ class CollectionState {
   Durability durability_;
   NextNumbers numbers_;
   bool writable_, pinned_;
-  bool poisoned_ = false;        // by the writer, under its lock
-  std::mutex compaction_mutex_;  // taken before the other
-  std::atomic<std::thread::id> compacting_{};
+  bool poisoned_ = false;  // by the writer, under its lock
+  Turns compactions_;      // taken before the other
   std::mutex write_mutex_;
   std::shared_ptr<Memtable> memtable_;
   LogPlace read_to_;  // of the log that a reader shows
