@@ -186,12 +186,16 @@ class Collection {
     static_assert(P::caps.writable, "quiver: optimize needs a writable storage policy, and this one is read-only");
     if constexpr (P::caps.writable) state().compact(detail::CompactionLimits::all(), options);
   }
-  /// Gives a vector field another index or quantizer: create_index("v", {.index = Hnsw{.m = 32}, .quantizer = Sq8{}}). Flushes, builds beside readers and
-  /// writers what is missing, and publishes it with the schema as one version; until then searches go by the index before. In the background: the schema
-  /// changes at once, rows are looked at one by one until a thread of this object's own has built the rest; stats().background_error says where it fails. An
-  /// index that is there already: nothing happens. The index of one field is of no concern to others. invalid_argument: there is no such vector field, or the
-  /// schema refuses the index, or the progress function calls it; unsupported: another metric; cancelled and all other errors as optimize(). In a read-only
-  /// collection: read_only.
+  /// Gives a vector field another index, quantizer or metric: create_index("v", {.index = Hnsw{.m = 32}, .quantizer = Sq8{}}). Flushes, builds beside readers
+  /// and writers what is missing, and publishes it with the schema as one version; until then searches go by the index before. In the background: the schema
+  /// changes at once, rows are looked at one by one until a thread of this object's own has built the rest; stats().background_error says where it fails. What
+  /// is there already: nothing happens. The index of one field is of no concern to others.
+  /// Another metric: every search goes by one metric, before that version the old, from it on the new; snapshots, readers until they refresh() and older
+  /// versions keep theirs, rollback_to() brings it back. To cosine, the vectors of the field are written anew with their norms beside readers and writers, in
+  /// the background too before the call returns. Last, writers (never readers) wait for a flush, and to cosine until what came meanwhile is written once more.
+  /// invalid_argument: there is no such vector field, or the schema refuses the index, or the progress function calls it; invalid_vector, with the key of a
+  /// document whose vector is all zeros: under cosine there can be none; cancelled and all other errors as optimize(). After any error the field is as it
+  /// was. In a read-only collection: read_only.
   void create_index(const Name& field, const IndexSpec& spec, const IndexOptions& options = {}) {
     static_assert(P::caps.writable, "quiver: create_index needs a writable storage policy, and this one is read-only");
     if constexpr (P::caps.writable) state().create_index(field.view(), spec, options);

@@ -3,6 +3,7 @@
 
 #include <quiver/collection/flush.hpp>
 #include <quiver/collection/index_change.hpp>
+#include <quiver/collection/metric_change.hpp>
 #include <quiver/collection/progress.hpp>
 #include <quiver/columns/writer.hpp>
 #include <quiver/ids/merge.hpp>
@@ -36,22 +37,24 @@ struct CompactionLimits {
   [[nodiscard]] static constexpr CompactionLimits only_indexes(bool build) noexcept { return {~std::size_t{0}, 0, ~std::size_t{0}, build, build}; }
 };
 
-/// Neighbouring segments of a version that become one, of the rows that live; or one segment that stays as it is and gets the graphs that its blocks lack.
+/// Neighbouring segments of a version that become one, of the rows that live; or one segment that stays as it is and gets the norms, graphs and codes that its
+/// blocks lack.
 struct CompactionGroup {
   std::size_t segment = 0, segments = 0;  // the first and how many
   std::size_t part = 0, parts = 0;
   std::uint64_t rows = 0, live = 0;
-  bool only_graphs = false;
+  bool only_adds = false;
 };
 
 struct CompactionPlan {
   std::vector<CompactionGroup> groups;
   bool merge_runs = false;
+  bool indexes = true;  // are built
   [[nodiscard]] bool empty() const noexcept { return groups.empty() && !merge_runs; }
 };
 
-/// What pays to be done so that the version fits `schema`, which differs in indexes at most. What pays to be merged: segments with many parts or deleted rows,
-/// and neighbours that fit into one segment. Merging what was merged is nothing.
+/// What pays to be done so that the version fits `schema`, which differs in indexes and metrics at most. What pays to be merged: segments with many parts or
+/// deleted rows, and neighbours that fit into one segment. Merging what was merged is nothing. REQUIRES: where a metric changes, `limits` merge nothing.
 template <StoragePolicy P>
 [[nodiscard]] CompactionPlan plan_compaction(const OpenVersion<P>& base, const Schema& schema, const CompactionLimits& limits) {
   const auto& manifest = base.manifest;
@@ -65,8 +68,9 @@ template <StoragePolicy P>
     single.push_back(group);
   }
   CompactionPlan plan;
-  const auto only_graphs = [](CompactionGroup group) {
-    group.only_graphs = true;
+  plan.indexes = limits.indexes;
+  const auto only_adds = [](CompactionGroup group) {
+    group.only_adds = true;
     return group;
   };
   bool drops = false;
@@ -80,9 +84,12 @@ template <StoragePolicy P>
     }
     const auto deleted = group.rows - group.live;
     if (group.parts < limits.parts && (deleted == 0 || limits.deleted_of == 0 || deleted < group.rows / limits.deleted_of)) {
-      for (auto s = group.segment; limits.indexes && s < group.segment + group.segments; ++s) {
+      for (auto s = group.segment; s < group.segment + group.segments; ++s) {
         const auto& segment = manifest.segments[s];
-        if ((limits.flush || segment.sealed) && lacks_index(schema, fitted(segment, manifest.schema, schema))) plan.groups.push_back(only_graphs(single[s]));
+        const auto parts = std::span(base.parts).subspan(single[s].part, single[s].parts);
+        const bool norms = std::any_of(parts.begin(), parts.end(), [&](const auto& each) { return lacks_norms(*each, manifest.schema, schema); });
+        const bool index = limits.indexes && (limits.flush || segment.sealed) && lacks_index(schema, fitted(segment, manifest.schema, schema));
+        if (norms || index) plan.groups.push_back(only_adds(single[s]));
       }
       continue;
     }
@@ -98,12 +105,15 @@ template <StoragePolicy P>
 template <StoragePolicy P>
 struct Compaction {
   std::shared_ptr<const OpenVersion<P>> base;
-  Schema schema;  // that there is afterwards: the base's, but for indexes
+  Schema schema;  // that there is afterwards: the base's, but for indexes and metrics
   CompactionPlan plan;
   DeleteSet dropped;                             // rows of the base that the new files do not hold any more
+  std::vector<DocId> zeros;                      // deleted rows without a direction: they must stay deleted under cosine
   std::vector<SegmentRef> segments;              // per group; without blocks where no row was left
   std::optional<FileRef> run;                    // in the place of all runs of the base, if the plan says so; none where no row was left
   std::shared_ptr<const OpenVersion<P>> opened;  // the new files
+
+  [[nodiscard]] bool changes_metric() const { return other_metric(base->manifest.schema, schema); }
 };
 
 /// Opens the new files of a compaction, published or not named yet, for the version that will name them.
@@ -136,7 +146,7 @@ class CompactionWriter {
   [[nodiscard]] std::vector<typename P::Draft> write() {
     for (const auto& group : to_.plan.groups) {
       verify(group);
-      to_.segments.push_back(group.only_graphs ? with_graphs(group) : merge(group));
+      to_.segments.push_back(group.only_adds ? added_to(group) : merge(group));
     }
     to_.dropped = base_.deletes.filtered([&](DocId id) { return within_merged(id); });
     if (to_.plan.merge_runs && base_.manifest.documents != 0) merge_runs();
@@ -160,10 +170,12 @@ class CompactionWriter {
   [[nodiscard]] std::uint64_t steps() const {
     std::uint64_t sum = 0;
     for (const auto& group : to_.plan.groups) {
-      sum += group.rows + (group.only_graphs ? 0 : group.live * (1 + schema().vectors().size()));
+      sum += group.rows + (group.only_adds ? 0 : group.live * (1 + schema().vectors().size()));
+      for (std::size_t i = 0; group.only_adds && i < schema().vectors().size(); ++i)
+        for (const auto& part : parts(group)) sum += lacks_norms(*part, base_.manifest.schema, schema(), i) ? part->rows() : 0;
       for (const auto& field : schema().vectors()) {
-        const auto rows = group.only_graphs ? group.rows : group.live;
-        sum += (graph_of(field, rows) != nullptr ? rows : 0) + (with_codes(field, rows) ? rows : 0);
+        const auto rows = group.only_adds ? group.rows : group.live;
+        if (to_.plan.indexes) sum += (graph_of(field, rows) != nullptr ? rows : 0) + (with_codes(field, rows) ? rows : 0);
       }
     }
     if (to_.plan.merge_runs)
@@ -173,7 +185,7 @@ class CompactionWriter {
   [[nodiscard]] Parts parts(const CompactionGroup& group) const { return Parts(base_.parts).subspan(group.part, group.parts); }
   [[nodiscard]] bool within_merged(DocId id) const {
     return std::any_of(to_.plan.groups.begin(), to_.plan.groups.end(),
-                       [&](const auto& group) { return !group.only_graphs && parts(group).front()->first() <= id && id <= parts(group).back()->last(); });
+                       [&](const auto& group) { return !group.only_adds && parts(group).front()->first() <= id && id <= parts(group).back()->last(); });
   }
 
   void verify(const CompactionGroup& group) {
@@ -213,14 +225,21 @@ class CompactionWriter {
     }
     return segment;
   }
-  /// The segment with a graph for each block that is to have one.
-  [[nodiscard]] SegmentRef with_graphs(const CompactionGroup& group) {
+  /// The segment with norms, a graph and codes for each block that is to have them.
+  [[nodiscard]] SegmentRef added_to(const CompactionGroup& group) {
     auto segment = fitted(base_.manifest.segments[group.segment], base_.manifest.schema, schema());
     const auto all = parts(group);
     const auto step = 1 + schema().vectors().size();
     for (std::size_t p = 0; p < all.size(); ++p)
       for (std::size_t i = 0; i < schema().vectors().size(); ++i) {
-        build_index(segment.id, i, segment.blocks[p * step + 1 + i], all.subspan(p, 1), {});
+        auto& block = segment.blocks[p * step + 1 + i];
+        if (lacks_norms(*all[p], base_.manifest.schema, schema(), i)) {
+          ticker_.stage("measure vectors");
+          block.file = draft(block_name({segment.id, number_(&NextNumbers::block), BlockType::vector_index}), [&](auto& to) {
+            return write_measured(to, store_, *all[p], schema().vectors()[i], i, base_.deletes, to_.zeros, [this] { ticker_.step(); });
+          });
+        }
+        if (to_.plan.indexes) build_index(segment.id, i, block, all.subspan(p, 1), {});
       }
     return segment;
   }
@@ -238,7 +257,9 @@ class CompactionWriter {
     };
     if (hnsw != nullptr) {
       HnswBuildParameters parameters{.m = hnsw->m, .ef_construction = hnsw->ef_construction};
-      const GraphOrigin<P> origin(store_, field, i, parts, deletes, block.rows, parameters);
+      // Links by another metric lead astray.
+      const bool same = base_.manifest.schema.vectors()[i].metric() == field.metric();
+      const GraphOrigin<P> origin(store_, field, i, same ? parts : Parts(), deletes, block.rows, parameters);
       parameters.taken_out = origin.taken_out();
       block.graph = file(BlockType::vector_graph, [&](auto& to, auto step) { return write_graph(to, vectors, parameters, origin.get(), threads_, step); });
     }
@@ -295,7 +316,8 @@ class CompactionWriter {
 };
 
 /// Puts the merged files in the place of the base's in `next`, which begins as the version that is current now, with these `deletes`: flushes may have added to
-/// it meanwhile. False, and `next` is to be thrown away: what was merged is not in it any more, or what was dropped lives again. The deletes are the caller's.
+/// it meanwhile. False, and `next` is to be thrown away: what was merged is not in it any more, or what was dropped or has no direction lives again. The
+/// deletes are the caller's, and so are norms of what was flushed meanwhile.
 template <StoragePolicy P>
 [[nodiscard]] bool apply_compaction(const Compaction<P>& edit, const DeleteSet& deletes, Version& next) {
   const auto& old = edit.base->manifest;
@@ -306,6 +328,7 @@ template <StoragePolicy P>
   for (std::size_t i = 0; i < old.segments.size(); ++i)
     if (!begins(next.segments[i].blocks, old.segments[i].blocks)) return false;
   if (!edit.dropped.without(deletes).empty()) return false;
+  if (!std::all_of(edit.zeros.begin(), edit.zeros.end(), [&](DocId id) { return deletes.contains(id); })) return false;
 
   const auto kept = [&](SegmentRef segment) { return fitted(std::move(segment), old.schema, edit.schema); };
   std::vector<SegmentRef> segments;
@@ -313,7 +336,7 @@ template <StoragePolicy P>
   for (std::size_t g = 0; g < edit.plan.groups.size(); ++g) {
     const auto& group = edit.plan.groups[g];
     for (; i < group.segment; ++i) segments.push_back(kept(next.segments[i]));
-    if (group.only_graphs) {
+    if (group.only_adds) {
       // Its files are those that it had; what was flushed into it meanwhile stays behind them.
       segments.push_back(kept(next.segments[i++]));
       const auto& built = edit.segments[g].blocks;

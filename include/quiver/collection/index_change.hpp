@@ -67,16 +67,14 @@ class SchemaHistory {
   std::atomic<const Schema*> now_;
 };
 
-/// A schema with the index of one vector field changed. invalid_argument: there is no such field, or the schema refuses it; unsupported: another metric.
+/// A schema with index, quantizer or metric of one vector field changed. invalid_argument: there is no such field, or the schema refuses it.
 [[nodiscard]] inline Schema with_index(const Schema& schema, std::string_view name, const IndexSpec& spec) {
   auto vectors = schema.vectors();
   const auto field = std::find_if(vectors.begin(), vectors.end(), [name](const VectorField& each) { return each.name() == name; });
   if (field == vectors.end())
     fail(Errc::invalid_argument, schema.find(name) != nullptr ? "field '" + std::string(name) + "' holds no vectors; give a vector field"
                                                               : "there is no vector field '" + std::string(name) + "' in the schema");
-  if (spec.metric && *spec.metric != field->metric())
-    fail(Errc::unsupported,
-         "the metric of vector field '" + std::string(name) + "' cannot be changed yet; create a collection with another one and insert the documents there");
+  if (spec.metric) field->metric(*spec.metric);
   if (spec.index) field->index(*spec.index);
   if (spec.quantizer)
     field->quantizer(*spec.quantizer);

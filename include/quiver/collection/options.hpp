@@ -110,7 +110,7 @@ struct VersionInfo {
 struct IndexSpec {
   std::optional<IndexType> index = {};
   std::optional<QuantizerType> quantizer = {};
-  std::optional<Metric> metric = {};  ///< another one than the field's is not supported yet
+  std::optional<Metric> metric = {};  ///< another one drops graphs and codes, which are built anew; to cosine no vector may be all zeros
 };
 
 /// Of create_index().

@@ -142,7 +142,7 @@ class CollectionState {
     }
   }
 
-  /// Changes the index of a vector field, and builds what is missing then: before this returns, all as one version, or in a thread.
+  /// Changes index or metric of a vector field, and builds what is missing then: before this returns, all as one version, or in a thread.
   void create_index(std::string_view field, const IndexSpec& spec, const IndexOptions& options) {
     if constexpr (WritableStoragePolicy<P>) {
       const auto change = [&](const Schema& schema) { return with_index(schema, field, spec); };
@@ -378,6 +378,8 @@ class CollectionState {
   bool publish_compaction(const Compaction<P>& edit) {
     const std::lock_guard guard(write_mutex_);
     check_writable();
+    // Rows in memory are measured by the metric before.
+    if (edit.changes_metric()) flush_locked();
     // Batches that wait hold the version before.
     if (log_) commits_.drain([this] { log_->sync(); });
     const auto before = tip_->version_pointer();
@@ -386,6 +388,7 @@ class CollectionState {
     if (!apply_compaction(edit, before->deletes, next)) return false;
     next.retained = retained_after(before->manifest, next);
     numbers_.give(next);
+    if (edit.changes_metric()) return publish_metric(edit, std::move(next), *before), true;
     const auto deletes = before->deletes.without(edit.dropped);
     std::vector<typename P::Draft> drafts;
     if (!edit.dropped.empty()) {
@@ -393,10 +396,18 @@ class CollectionState {
       if (!deletes.empty()) next.deletes = draft_deletes<P>(*store_, drafts, deletes, before->manifest.deletes.count - edit.dropped.size(), next);
       numbers_ = NextNumbers::of(next);
     }
-    const auto make_view = [&](auto version) { return tip_->without(edit.dropped, std::move(version)); };
-    commit(std::move(next), drafts, *before, deletes, make_view, edit.opened.get());
+    commit(
+        std::move(next), drafts, *before, deletes, [&](auto version) { return tip_->without(edit.dropped, std::move(version)); }, edit.opened.get());
     tidy(before->manifest);
     return true;
+  }
+  /// `next` is `before` with the edit applied. REQUIRES: nothing is in memory, so that nobody sees rows by two metrics.
+  void publish_metric(const Compaction<P>& edit, Version next, const OpenVersion<P>& before) {
+    auto drafts = draft_measured<P>(*store_, before, next, numbers_);
+    auto log = new_log(next);
+    commit_all(std::move(next), drafts, before, before.deletes, std::move(log), edit.opened.get());
+    tidy(before.manifest);
+    remove_logs_before(before.manifest);
   }
   /// A log for what follows `next`, which names it; none for a volatile store.
   [[nodiscard]] typename LogOf<P>::type new_log(Version& next) const {
@@ -415,10 +426,12 @@ class CollectionState {
   }
   /// commit() of a version with nothing behind it; batches go into `log` from then on.
   template <class Drafts>
-  void commit_all(Version next, Drafts& drafts, const OpenVersion<P>& before, const DeleteSet& deletes, typename LogOf<P>::type log) {
+  void commit_all(Version next, Drafts& drafts, const OpenVersion<P>& before, const DeleteSet& deletes, typename LogOf<P>::type log,
+                  const OpenVersion<P>* other = nullptr) {
     auto memtable = std::make_shared<Memtable>(next.schema, DocId{next.next_doc_id});
     LiveIndex<P>::prepare(*memtable, next.schema);
-    commit(std::move(next), drafts, before, deletes, [&](auto version) { return std::make_shared<const View<P>>(std::move(version), memtable); });
+    commit(
+        std::move(next), drafts, before, deletes, [&](auto version) { return std::make_shared<const View<P>>(std::move(version), memtable); }, other);
     memtable_ = std::move(memtable);
     continue_in(std::move(log));
   }

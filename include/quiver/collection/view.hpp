@@ -76,6 +76,7 @@ template <StoragePolicy P>
     const auto& scalar = segment.blocks[at];
     PartFiles files{scalar.file, {}, {}, {}, scalar.rows, scalar.first, scalar.last};
     for (std::size_t i = 1; i < step; ++i) {
+      files.metrics.push_back(schema.vectors()[i - 1].metric());
       files.vectors.push_back(segment.blocks[at + i].file);
       files.graphs.push_back(segment.blocks[at + i].graph);
       files.codes.push_back(segment.blocks[at + i].codes);

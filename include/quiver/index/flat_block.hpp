@@ -5,6 +5,7 @@
 #include <quiver/block/writer.hpp>
 #include <quiver/index/flat_batch.hpp>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -13,7 +14,7 @@
 namespace quiver::detail {
 
 inline constexpr std::string_view vectors_section = "vectors";              // rows x dimension numbers of the field's kind, dense, 64-byte aligned
-inline constexpr std::string_view inverse_norms_section = "inverse_norms";  // rows float32; cosine only
+inline constexpr std::string_view inverse_norms_section = "inverse_norms";  // rows float32; cosine only, or what is left of it
 
 /// What a vector is made of: how many numbers, and of which kind.
 struct VectorShape {
@@ -71,6 +72,12 @@ class FlatBlock {
   [[nodiscard]] const Block<Reader>& block() const noexcept { return block_; }
 
   [[nodiscard]] Element element() const noexcept { return element_; }
+  /// True if the file holds the norms that cosine asks for. Under another metric, which a field may have come to from cosine, nobody reads them.
+  [[nodiscard]] bool holds_norms() const noexcept {
+    return std::any_of(block_.sections().begin(), block_.sections().end(), [this](const Section& section) {
+      return section.name == inverse_norms_section && section.length % sizeof(float) == 0 && section.length / sizeof(float) == rows_;
+    });
+  }
 
   /// The vector of a row as it is stored, aligned for its numbers; lives until the scope is renewed. REQUIRES: row < rows().
   template <class Scope>

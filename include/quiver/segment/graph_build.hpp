@@ -27,11 +27,16 @@ class GraphRows {
             std::uint64_t rows)
       : metric_(vector.metric()), element_(vector.element()), dimension_(vector.dimension()), rows_(static_cast<std::size_t>(rows)) {
     if (parts.size() == 1 && parts.front()->rows() == rows) in_place_ = parts.front()->vectors(field).in_memory();
-    if (in_place_) return;
+    std::vector<float> room;
+    if (in_place_) {
+      if (metric_ != Metric::cosine || in_place_->inverse_norms != nullptr) return;
+      // Written under another metric.
+      for (std::size_t row = 0; row < rows_; ++row) inverse_norms_.push_back(inverse_norm({in_place_->floats(row, 1, room), dimension_}));
+      return;
+    }
     values_.resize(rows_ * dimension_ * element_bytes(element_));
     LiveCursor<P> cursor(store, parts, deletes);
     auto scope = store.read_scope();
-    std::vector<float> room;
     if (metric_ == Metric::cosine) inverse_norms_.resize(rows_);
     for (std::size_t row = 0; row < rows_; ++row) {
       if (!cursor.next()) fail(Errc::corruption, store.path(), "the segments hold fewer rows than the manifest says");
@@ -43,8 +48,8 @@ class GraphRows {
   }
   [[nodiscard]] Metric metric() const noexcept { return metric_; }
   [[nodiscard]] FlatRows rows() const noexcept {
-    if (in_place_) return *in_place_;
-    return {values_.data(), inverse_norms_.empty() ? nullptr : inverse_norms_.data(), rows_, dimension_, element_};
+    if (in_place_ && inverse_norms_.empty()) return *in_place_;
+    return {in_place_ ? in_place_->rows : values_.data(), inverse_norms_.empty() ? nullptr : inverse_norms_.data(), rows_, dimension_, element_};
   }
 
  private:
@@ -53,7 +58,7 @@ class GraphRows {
   std::size_t dimension_, rows_;
   std::optional<FlatRows> in_place_;
   AnonymousMemory values_;
-  std::vector<float> inverse_norms_;  // cosine only
+  std::vector<float> inverse_norms_;  // cosine only, where they are not in place too
 };
 
 /// Builds a graph over the rows, from `origin` if there is one, and writes it. step(rows) is called by this thread alone, and may throw, which ends it.

@@ -70,6 +70,7 @@ struct PartFiles {
   std::vector<FileRef> vectors, graphs, codes;
   std::uint64_t rows = 0;
   DocId first, last;
+  std::vector<Metric> metrics = {};  // that the vectors are opened for: the same files under others are another part
 
   /// What is lost with its block of columns, or with that of a vector field, for messages.
   [[nodiscard]] std::string holds(const Schema& schema, std::optional<std::size_t> vector = {}) const {
