@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <optional>
 #include <random>
 #include <string>
@@ -42,7 +43,7 @@ struct Row {
   std::string key;
   std::optional<std::string> text;
   std::int32_t number = 0;
-  std::array<float, 2> vector{};  // whole numbers: distances are exact
+  std::array<float, 2> vector{};  // whole numbers: distances are exact; not both zero: there is a direction
 };
 
 /// The rows of one moment, in doc-id order.
@@ -73,25 +74,47 @@ inline void add_hit(std::string& to, const std::string& key, float distance) { t
 
 }  // namespace digests
 
-/// Everything that a collection of these rows answers, as one text.
-[[nodiscard]] inline std::string digest_of(const State& state) {
-  std::string out;
-  for (const auto& row : state) digests::add(out, row.key, row.text, row.number, row.vector);
+/// The nearest rows, as a collection under L2 finds them.
+inline void add_nearest(std::string& to, const State& state) {
   std::vector<std::pair<float, std::size_t>> order;
   for (std::size_t i = 0; i < state.size(); ++i) {
     const float x = state[i].vector[0] - digests::query[0], y = state[i].vector[1] - digests::query[1];
     order.emplace_back(x * x + y * y, i);
   }
   std::sort(order.begin(), order.end());
-  for (std::size_t i = 0; i < std::min(order.size(), digests::nearest); ++i) digests::add_hit(out, state[order[i].second].key, order[i].first);
+  for (std::size_t i = 0; i < std::min(order.size(), digests::nearest); ++i) digests::add_hit(to, state[order[i].second].key, order[i].first);
+}
+
+/// Everything that a collection of these rows answers, as one text.
+[[nodiscard]] inline std::string digest_of(const State& state) {
+  std::string out;
+  for (const auto& row : state) digests::add(out, row.key, row.text, row.number, row.vector);
+  add_nearest(out, state);
   return out;
 }
 
-/// The same of a real one, by scan, fetch, count and search; where these contradict each other, the text says so and equals no state's.
+/// True if these are the nearest rows under a metric.
+[[nodiscard]] inline bool are_nearest(const SearchResult& found, Metric metric, const State& state) {
+  std::vector<double> right;
+  for (const auto& row : state) right.push_back(detail::oracle_distance(metric, digests::query, row.vector));
+  auto order = right;
+  std::sort(order.begin(), order.end());
+  if (found.size() != std::min(order.size(), digests::nearest)) return false;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const auto row = std::find_if(state.begin(), state.end(), [&](const Row& each) { return each.key == found[i].key; });
+    if (row == state.end()) return false;
+    const auto distance = static_cast<double>(found[i].distance), allowed = 1e-5 * (1 + std::abs(distance));
+    if (std::abs(distance - order[i]) > allowed || std::abs(distance - right[static_cast<std::size_t>(row - state.begin())]) > allowed) return false;
+  }
+  return true;
+}
+
+/// The same of a real one, by scan, fetch, count and search; where these contradict each other, the text says so and equals no state's. Under whatever metric:
+/// what is not L2 is compared here.
 template <class C>
 [[nodiscard]] std::string digest_of_collection(const C& c) {
   std::string out;
-  std::size_t rows = 0;
+  State state;
   std::uint64_t last = 0;
   for (const Document& d : c.scan()) {
     const auto vector = d.template get<std::vector<float>>("v");
@@ -100,11 +123,19 @@ template <class C>
     if (!by_key || by_key->id() != d.id()) out += "KEY LOST\n";
     if (d.id().value <= last) out += "DOC IDS OUT OF ORDER\n";
     last = d.id().value;
-    ++rows;
+    state.push_back({d.key(), {}, 0, {vector->at(0), vector->at(1)}});
   }
-  if (c.count() != rows) out += "COUNT DIFFERS\n";
-  for (const Hit& hit : c.search({.field = "v", .query = digests::query, .k = digests::nearest, .fields = FieldNames::none()}))
-    digests::add_hit(out, hit.key, hit.distance);
+  if (c.count() != state.size()) out += "COUNT DIFFERS\n";
+  const auto metric = c.schema().vectors().front().metric();
+  // A walk misses nothing under L2; under other metrics all rows are looked at.
+  const auto found =
+      c.search({.field = "v", .query = digests::query, .k = digests::nearest, .ef = metric == Metric::l2 ? 0 : Hnsw::max_ef, .fields = FieldNames::none()});
+  if (metric == Metric::l2) {
+    for (const Hit& hit : found) digests::add_hit(out, hit.key, hit.distance);
+  } else {
+    if (!are_nearest(found, metric, state)) out += "NOT THE NEAREST UNDER " + std::string(to_string(metric)) + '\n';
+    add_nearest(out, state);
+  }
   return out;
 }
 
@@ -141,7 +172,7 @@ class RowSource {
 
  private:
   Row next(bool big) {
-    Row row{"k" + std::to_string(++used_), std::nullopt, static_cast<std::int32_t>(random_() % 1000), {small(), small()}};
+    Row row{"k" + std::to_string(++used_), std::nullopt, static_cast<std::int32_t>(random_() % 1000), {small(), 1 + small()}};
     const std::size_t length = big ? 1500 + random_() % 4500 : random_() % 4 == 0 ? 0 : 8 + random_() % 200;
     if (length != 0) row.text.emplace();
     for (std::size_t i = 0; i < length; ++i) *row.text += static_cast<char>('a' + random_() % 26);

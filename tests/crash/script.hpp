@@ -16,8 +16,8 @@
 namespace quiver::test {
 
 /// b: a batch, buffered. s: a batch, synced. S: the same with a long text. n: a batch that nothing saves. u: an upsert, synced, of keys that are there and that
-/// are not. d: documents are erased, synced. p: some fields of one are updated, buffered. f: flush. o: optimize. i: another index. v: back to the oldest
-/// version that is retained. x: close and open again. k: the process is killed and a new one opens. r: a reader opens beside the writer.
+/// are not. d: documents are erased, synced. p: some fields of one are updated, buffered. f: flush. o: optimize. i: another index or metric. v: back to the
+/// oldest version that is retained. x: close and open again. k: the process is killed and a new one opens. r: a reader opens beside the writer.
 inline constexpr std::string_view crash_letters = "bsSnudpfoivxkr";
 inline constexpr std::array<std::string_view, crash_letters.size()> crash_letter_names{"buffered batch",
                                                                                        "synced batch",
@@ -28,7 +28,7 @@ inline constexpr std::array<std::string_view, crash_letters.size()> crash_letter
                                                                                        "update",
                                                                                        "flush",
                                                                                        "optimize",
-                                                                                       "another index",
+                                                                                       "another index or metric",
                                                                                        "rollback",
                                                                                        "close and reopen",
                                                                                        "kill and reopen",
@@ -176,10 +176,18 @@ class ScriptRun : public History {
         throw std::invalid_argument(std::string("'") + letter + "' is no letter of a script; there are " + std::string(crash_letters));
     }
   }
-  /// Codes beside the graph, then neither, then a graph again.
+  /// Codes beside the graph, then another metric for them, then neither, then a graph again, under one metric after the other.
   void another_index() {
-    const IndexSpec specs[] = {{.quantizer = Sq8{}}, {.index = Flat{}}, {.index = crash_schema().vectors().front().index()}};
-    collection_->create_index("v", specs[index_changes_++ % 3]);
+    const auto hnsw = crash_schema().vectors().front().index();
+    const IndexSpec specs[] = {{.index = hnsw, .quantizer = Sq8{}},
+                               {.metric = Metric::cosine},
+                               {.index = Flat{}},
+                               {.index = hnsw, .metric = Metric::inner_product},
+                               {.index = Flat{}},
+                               {.metric = Metric::cosine},
+                               {.index = hnsw},
+                               {.metric = Metric::l2}};
+    collection_->create_index("v", specs[index_changes_++ % std::size(specs)]);
   }
   /// A batch that leads to `after`.
   template <class Call>

@@ -9,8 +9,9 @@ namespace quiver::test {
 
 /// Scripts that take the engine through what it can do; every bug that is found adds the one that shows it.
 [[nodiscard]] inline const Strings& kept_scripts() {
-  static const Strings all{"s",   "sbs",   "bf",    "sbfS",    "nbns",   "bfksf", "Sxbf",    "sfbfsfbf", "bkbfrk",   "xfbSfx", "skbks", "su",
-                           "sfd", "sfudf", "bpkdf", "sfdkufx", "nufpnd", "sfsfo", "sfudofk", "sfiodis",  "sioifiks", "sfdvs",  "bfsvkv"};
+  static const Strings all{"s",       "sbs",     "bf",       "sbfS",  "nbns",   "bfksf",        "Sxbf",      "sfbfsfbf", "bkbfrk",
+                           "xfbSfx",  "skbks",   "su",       "sfd",   "sfudf",  "bpkdf",        "sfdkufx",   "nufpnd",   "sfsfo",
+                           "sfudofk", "sfiodis", "sioifiks", "sfdvs", "bfsvkv", "sfisibdikivs", "siiisxiiii"};
   return all;
 }
 
