@@ -2,19 +2,21 @@
 #include <quiver/collection/metric_change.hpp>
 
 #include <quiver/collection/collection.hpp>
+#include <quiver/collection/repair.hpp>
 
 #include "support/changed_metrics.hpp"
 #include "support/error_code.hpp"
 #include "support/sanitized.hpp"
+#include "support/store_files.hpp"
 
 #include <boost/test/unit_test.hpp>
 
-#include <atomic>
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
 using namespace quiver;
@@ -295,6 +297,40 @@ BOOST_AUTO_TEST_CASE(copies_and_dumps_are_of_the_new_metric) {
     BOOST_TEST(answers(again, asked) == right_answers(data, asked, Metric::inner_product, left));
     BOOST_TEST(again.verify().ok());
   }
+}
+
+BOOST_AUTO_TEST_CASE(vectors_that_are_damaged_where_they_have_norms_are_there_without) {
+  const ElementRows data(Element::float32, 200, dimension, 21), asked(Element::float32, 9, dimension, 22);
+  const FreshFolder folder;
+  std::vector<std::size_t> left;
+  std::set<std::string> fresh;
+  {
+    auto c = made<MMapPolicy>(folder, schema_of(Element::float32, Metric::l2));
+    left = fill(c, data);
+    c.flush();
+    const auto before = files_of(folder.path(), ".vector_index");
+    c.create_index("v", {.metric = Metric::cosine});
+    fresh = files_of(folder.path(), ".vector_index");
+    std::erase_if(fresh, [&](const std::string& name) { return before.contains(name); });
+    c.erase(key(9));
+    std::erase(left, std::size_t{9});
+  }
+  BOOST_REQUIRE(!fresh.empty());
+  const auto damaged = folder.path() / *fresh.begin();
+  auto bytes = read_store(folder.path()).at(*fresh.begin());
+  bytes[100] ^= 4;
+  put_file(damaged, bytes);
+  const auto report = repair(folder.path());
+  BOOST_TEST(report.possible);
+  BOOST_TEST(report.documents_lost == 0u);
+  BOOST_TEST(std::any_of(report.problems.begin(), report.problems.end(), [](const Problem& p) { return p.what.find("metric") != std::string::npos; }));
+  BOOST_TEST(repair(folder.path(), {.dry_run = false}).documents_lost == 0u);
+  auto c = Files::open(folder.path());
+  BOOST_TEST((metric_of(c) == Metric::l2));
+  BOOST_TEST(answers(c, asked) == right_answers(data, asked, Metric::l2, left));
+  c.create_index("v", {.metric = Metric::cosine});
+  BOOST_TEST(answers(c, asked) == right_answers(data, asked, Metric::cosine, left));
+  BOOST_TEST(c.verify().ok());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

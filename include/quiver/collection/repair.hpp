@@ -169,7 +169,8 @@ template <FileSystem FS>
 
 /// Looks at every byte of a collection that may be damaged, says what is wrong and what a repair would lose, and, with dry_run = false, makes it one that opens
 /// and verifies again: the newest version whose manifest can be read, without the parts whose files are damaged, with the batches that the logs hold behind it,
-/// as a new version. An older version takes its place where its logs lead to the same documents with less lost. Where nothing is wrong nothing is changed.
+/// as a new version. An older version takes its place where its logs lead to the same documents with less lost, with the metrics and indexes that it had, which
+/// `problems` says. Where nothing is wrong nothing is changed.
 ///
 /// Nothing is deleted: what the new version does not name gets a second name in the folder damaged-<number of the new version>, for whoever can make more of
 /// it. possible = false: no manifest can be read, or the file that says what is deleted is lost and nothing makes up for it, or a newer quiver wrote it.

@@ -258,6 +258,10 @@ class Salvage {
     if (const auto next = plan_ ? batches_.find(plan_->reached + 1) : batches_.end(); next != batches_.end())
       problem(Errc::corruption, *next->second.path,
               "batch " + std::to_string(next->first) + " cannot follow what is before it; it was left out, and all behind it", next->second.offset);
+    if (plan_ && plan_->base->version.schema != newest.version.schema)
+      problem(Errc::corruption, store_.path() / manifest_name(newest.version.number),
+              "version " + std::to_string(plan_->base->version.number) +
+                  " takes the place of this one, and a vector field has the metric or index that it had then; create_index() changes it again");
     if (plan_ && highest_ > plan_->reached) {
       plan_->batches_lost = highest_ - plan_->reached;
       problem(Errc::corruption, store_.path(),
@@ -338,12 +342,19 @@ class Salvage {
     }
     return out;
   }
+  /// Whether a document under one is one under the other: a change of metric has new files for the same vectors.
+  [[nodiscard]] static bool same_documents(const Schema& a, const Schema& b) {
+    const auto same = [](const VectorField& x, const VectorField& y) {
+      return x.name() == y.name() && x.dimension() == y.dimension() && x.element() == y.element();
+    };
+    return a.fields() == b.fields() && std::equal(a.vectors().begin(), a.vectors().end(), b.vectors().begin(), b.vectors().end(), same);
+  }
   /// An older version takes the place of the newest only if its batches lead to the very same documents.
   [[nodiscard]] bool leads_to_newest(const Version& older) const {
     const auto& newest = saved_.front().version;
     if (older.number == newest.number) return true;
     const auto reach = reach_of(older, newest.last_sequence);
-    return older.schema == newest.schema && reach.last == newest.last_sequence && older.next_doc_id + reach.puts == newest.next_doc_id &&
+    return same_documents(older.schema, newest.schema) && reach.last == newest.last_sequence && older.next_doc_id + reach.puts == newest.next_doc_id &&
            older.documents + reach.puts - reach.deletes.size() == newest.documents;
   }
   [[nodiscard]] std::optional<RepairPlan<P>> plan_from(const SavedVersion<P>& base) const {
