@@ -181,6 +181,30 @@ BOOST_AUTO_TEST_CASE(what_is_written_meanwhile_is_there_and_found) {
   check(Files::open(folder.path()));
 }
 
+// The files that the index was built beside are gone before it is published.
+BOOST_AUTO_TEST_CASE(who_rolls_back_meanwhile_gets_the_index_over_what_is_there_then) {
+  const Clusters data(many, dimension, 40, 13);
+  const FreshFolder folder;
+  auto c = Files::create(folder.path(), flat());
+  insert(c, data, 0, many / 2);
+  c.flush();
+  const auto old = c.stats().version;
+  insert(c, data, many / 2, many);
+  bool back = false;
+  c.create_index("v", {.index = graph}, {.progress = [&](const Progress& p) {
+                   if (back || p.stage != "publish") return true;
+                   back = true;
+                   c.rollback_to(old);
+                   for (const auto i : {many - 3, many - 2, many - 1}) insert(c, data, i, i + 1), c.flush();
+                   return true;
+                 }});
+  BOOST_TEST(back);
+  BOOST_TEST(c.count() == many / 2 + 3);
+  BOOST_TEST((c.schema() == schema(Metric::l2, graph)));
+  BOOST_TEST(recall(c, data) >= 0.95);
+  BOOST_TEST(c.verify().ok());
+}
+
 BOOST_AUTO_TEST_CASE(in_the_background_searches_are_exact_until_it_is_built) {
   const Clusters data(many, dimension, 40, 8);
   const FreshFolder folder;

@@ -149,4 +149,39 @@ BOOST_AUTO_TEST_CASE(in_the_background_the_metric_changes_at_once) {
   BOOST_TEST(Files::open(folder.path()).verify().ok());
 }
 
+// The files that the change was made from are gone before it is published.
+BOOST_AUTO_TEST_CASE(who_rolls_back_meanwhile_has_the_change_made_of_what_is_there_then) {
+  const ElementRows data(Element::float32, 120, dimension, 23), asked(Element::float32, 9, dimension, 24);
+  for (const auto from : every_metric)
+    for (const auto to : every_metric) {
+      if (from == to) continue;
+      const auto other = from != Metric::l2 && to != Metric::l2           ? Metric::l2
+                         : from == Metric::cosine || to == Metric::cosine ? Metric::inner_product
+                                                                          : Metric::cosine;
+      for (const bool indexed : {false, true}) {
+        const FreshFolder folder;
+        const CreateOptions<MMapPolicy> options{.durability = Durability::buffered};
+        auto c = Files::create(folder.path(), schema_of(Element::float32, other, indexed ? IndexType(graph) : IndexType(Flat{})), options);
+        insert(c, data, numbers(0, 40));
+        c.flush();
+        const auto old = c.stats().version;
+        c.create_index("v", {.metric = from});
+        bool back = false;
+        c.create_index("v", {.metric = to}, {.progress = [&](const Progress& p) {
+                         if (back || p.stage != "publish") return true;
+                         back = true;
+                         c.rollback_to(old);
+                         for (std::size_t i = 40; i < 120; i += 20) insert(c, data, numbers(i, i + 20)), c.flush();
+                         return true;
+                       }});
+        BOOST_TEST(back);
+        BOOST_TEST((metric_of(c) == to));
+        BOOST_TEST(answers(c, asked) == right_answers(data, asked, to, numbers(0, 120)));
+        BOOST_TEST(c.verify().ok());
+        c.close();
+        BOOST_TEST(answers(Readers::open(folder.path()), asked) == right_answers(data, asked, to, numbers(0, 120)));
+      }
+    }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -116,17 +116,6 @@ struct Compaction {
   [[nodiscard]] bool changes_metric() const { return other_metric(base->manifest.schema, schema); }
 };
 
-/// Opens the new files of a compaction, published or not named yet, for the version that will name them.
-template <StoragePolicy P>
-[[nodiscard]] std::shared_ptr<const OpenVersion<P>> open_compacted(const std::shared_ptr<typename P::Store>& store, const Compaction<P>& edit) {
-  Version files;
-  files.schema = edit.schema;
-  for (const auto& segment : edit.segments)
-    if (!segment.blocks.empty()) files.segments.push_back(segment);
-  if (edit.run) files.id_runs.push_back(*edit.run);
-  return open_version<P>(store, std::move(files), 0, nullptr);
-}
-
 /// Writes what a plan says. Every chunk that is read is compared with its checksum first, so that damage is never copied under a new one. Memory is bounded by
 /// a group of 65,536 rows, by options.memory for the texts of such a group, and by the cursors; while a graph is built, by the links of its segment, and where
 /// its rows are not one part in memory, by their vectors. `number(member)` gives the next number of a kind of file.
@@ -358,6 +347,26 @@ template <StoragePolicy P>
     if (edit.run) next.id_runs.insert(next.id_runs.begin(), *edit.run);
   }
   return true;
+}
+
+/// Opens the new files of a compaction, published or not named yet, for the version that will name them; where a metric changes, all files that it will name.
+/// Null where that fails: perhaps somebody rolled back, and files of the base are there no more. Who publishes the edit finds that out, or the error.
+template <StoragePolicy P>
+[[nodiscard]] std::shared_ptr<const OpenVersion<P>> open_compacted(const std::shared_ptr<typename P::Store>& store, const Compaction<P>& edit) {
+  Version files;
+  files.schema = edit.schema;
+  if (auto next = edit.base->manifest; edit.changes_metric() && apply_compaction(edit, edit.base->deletes, next)) {
+    files.segments = std::move(next.segments);
+  } else {
+    for (const auto& segment : edit.segments)
+      if (!segment.blocks.empty()) files.segments.push_back(segment);
+  }
+  if (edit.run) files.id_runs.push_back(*edit.run);
+  try {
+    return open_version<P>(store, std::move(files), 0, nullptr);
+  } catch (const Error&) {
+    return nullptr;
+  }
 }
 
 }  // namespace quiver::detail
