@@ -8,9 +8,12 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <new>
+#include <thread>
 #include <utility>
 
 #include <unistd.h>
@@ -27,7 +30,16 @@ thread_local bool fired = false;
 thread_local const char* removed = nullptr;
 thread_local std::size_t removed_at = 0;
 
+// Of all threads but the one that set it: how many allocations from now on succeed before one fails; negative: all.
+std::atomic<long> left_elsewhere{-1};
+std::atomic<bool> fired_elsewhere{false};
+thread_local bool set_it = false;
+
 void* allocate(std::size_t bytes, std::size_t alignment = 0) {
+  if (!set_it && left_elsewhere.load() >= 0 && left_elsewhere.fetch_sub(1) == 0) {
+    fired_elsewhere = true;
+    throw std::bad_alloc();
+  }
   if (removed != nullptr && bytes >= removed_at) ::unlink(std::exchange(removed, nullptr));
   if (left == 0) {
     fired = true;
@@ -408,6 +420,48 @@ BOOST_AUTO_TEST_CASE(a_refresh_that_gets_no_memory_can_be_made_again) {
   }
   BOOST_TEST_MESSAGE(injections << " allocations failed");
   BOOST_TEST(injections > 10u);
+}
+
+BOOST_AUTO_TEST_CASE(rows_are_found_and_linked_later_where_the_thread_that_links_them_gets_no_memory) {
+  constexpr int rows = 1'100;  // past the first 1,024, for which the graph has room
+  std::vector<Document> batch;
+  for (int i = 0; i < rows; ++i) batch.push_back(Document{"k" + std::to_string(i), {{"v", {static_cast<float>(i), static_cast<float>(i * 7 % 31)}}}});
+  const Schema schema{VectorField("v", 2).index(Hnsw{.m = 4, .ef_construction = 12, .ef = 12})};
+  set_it = true;
+  std::size_t injections = 0;
+  for (long n = 0;; n += slow ? 5 : 1) {
+    fired_elsewhere = false;
+    left_elsewhere = n;
+    auto c = Collection<MemoryPolicy>::create(schema);
+    c.insert(batch);
+    bool told = false;
+    for (int i = 0; i < 3'000 && c.stats().memtable_linked != rows; ++i) {
+      const auto now = c.stats();
+      told = told || !now.background_error.empty();
+      for (const auto& hit : c.search({.field = "v", .query = {500.0f, 12.0f}, .k = 3, .ef = Hnsw::max_ef})) BOOST_TEST(hit.distance < 600.0f);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    const bool failed = fired_elsewhere;
+    left_elsewhere = -1;
+    BOOST_TEST_CONTEXT("allocation " << n) {
+      BOOST_TEST(c.stats().memtable_linked == static_cast<std::uint64_t>(rows));
+      BOOST_TEST(c.stats().background_error == "");
+      std::size_t found = 0;
+      for (int i = 0; i < rows; i += 50) {
+        const auto& v = batch[static_cast<std::size_t>(i)];
+        found += c.search({.field = "v", .query = v.get<std::vector<float>>("v").value(), .k = 1})[0].key == v.key() ? 1u : 0u;
+      }
+      BOOST_TEST(found >= 21u);
+      c.flush();
+      BOOST_TEST(c.verify().ok());
+    }
+    if (!failed) break;
+    ++injections;
+    BOOST_TEST(told, "allocation " << n);
+  }
+  set_it = false;
+  BOOST_TEST_MESSAGE(injections << " allocations failed");
+  BOOST_TEST(injections > (slow ? 3u : 10u));
 }
 
 // Between reading a name and asking what it is, a listing copies the name, which takes memory if it is long: the moment for the file to go.
