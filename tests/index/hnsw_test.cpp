@@ -103,6 +103,30 @@ BOOST_AUTO_TEST_CASE(few_rows_equal_rows_and_rows_without_variance) {
   BOOST_TEST((build(Clusters(0, 4, 1, 1), Metric::l2).graph().ground.nodes == 0u));
 }
 
+BOOST_AUTO_TEST_CASE(copies_of_rows_do_not_shut_each_other_in) {
+  constexpr std::size_t different = 150, copies = 40, dimension = 12;
+  const Clusters from(different, dimension, 5, 2, 1.0f);
+  for (const bool in_order : {false, true}) {
+    std::vector<float> values;
+    for (std::size_t i = 0; i < different * copies; ++i) {
+      const auto row = from.row(in_order ? i / copies : i % different);
+      values.insert(values.end(), row.begin(), row.end());
+    }
+    const FlatRows rows{values.data(), nullptr, different * copies, dimension};
+    const auto links = HnswBuilder(FlatRowSpace(Metric::l2, rows), {.m = 8, .ef_construction = 60}).build(1, [] {});
+    check_shape(links.graph());
+    HnswScratch scratch;
+    std::size_t found = 0;
+    for (std::size_t i = 0; i < different; ++i) {
+      std::uint64_t distances = 0;
+      search_graph(links.graph(), FlatRowQuery(rows, FlatQuery(Metric::l2, from.row(i))), 30, scratch, distances);
+      found += scratch.pool.size() == 30 && scratch.pool[9].distance == 0 ? 1u : 0u;
+    }
+    BOOST_TEST_MESSAGE(found << " of " << different);
+    BOOST_TEST(found >= different * 9 / 10);  // 121 and 33 where copies take all places
+  }
+}
+
 BOOST_AUTO_TEST_CASE(clusters_far_apart_are_all_reached) {
   const Clusters data(3'000, 10, 30, 2, 1e4f);
   const auto links = build(data, Metric::l2);

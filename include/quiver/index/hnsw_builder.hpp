@@ -269,11 +269,14 @@ class HnswBuilder {
     }
   }
 
-  /// Of the nearest first, those that are nearer to the query than to any that was taken before them: so that links lead into all directions.
+  /// Of the nearest first, those that are nearer to the query than to any that was taken before them: so that links lead into all directions. Of such as are
+  /// all as near as the nearest, a quarter of the places: copies of one row would have no other links, and nobody would come to them from elsewhere.
   void choose(const HnswLevel& level, const std::vector<Near>& near, std::size_t most, std::vector<Near>& chosen) const {
     chosen.clear();
+    std::size_t copies = 0;
     for (const auto& candidate : near) {
       if (chosen.size() == most) break;
+      if (candidate.distance <= near.front().distance && ++copies > std::max<std::size_t>(most / 4, 1)) continue;
       const auto query = space_.query(level.row(candidate.node));
       const bool apart = std::none_of(chosen.begin(), chosen.end(), [&](const Near& taken) { return query.at(level.row(taken.node)) < candidate.distance; });
       if (apart) chosen.push_back(candidate);
