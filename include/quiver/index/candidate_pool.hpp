@@ -101,8 +101,8 @@ class VisitedSet {
     touched_count_ = 0;
     const auto words = static_cast<std::size_t>((count + 63) / 64);
     if (words_.size() >= words) return;
-    words_.resize(words);
     touched_.resize(words + 1);  // each word once, and a place to write to behind them
+    words_.resize(words);        // last: where there is no memory for it, the next reset tries both again
   }
   /// Takes nodes in. Leaves those that were not in it at the front, in their order, and returns how many.
   [[nodiscard]] std::size_t insert(std::uint32_t* nodes, std::size_t count) noexcept {

@@ -29,6 +29,8 @@ struct WalkEffort {
 
 /// Of more rows to keep in mind a walk is slower than looking at every row.
 inline constexpr std::size_t most_kept = 4096;
+/// So many rows a walk looks at, about, for each that it keeps in mind.
+inline constexpr std::uint64_t rows_per_kept = 8;
 
 /// Counts rows that were compared with a query.
 inline void looked_at(SearchStats& stats, const FlatQuery& query, std::uint64_t rows) noexcept {
@@ -126,10 +128,11 @@ void search_part(typename P::ReadScope& scope, const Part<P>& part, std::size_t 
   const auto kept = effort.ef < live ? static_cast<std::size_t>((effort.ef * rows + live - 1) / live) : most_kept + 1;
   if (graph != nullptr && kept <= most_kept) {
     const auto wanted = std::min<std::uint64_t>(best.k(), live);
+    const auto limit = std::max<std::uint64_t>(kept, std::min<std::uint64_t>(most_kept, rows / rows_per_kept));
     std::uint64_t visited = 0;
     std::optional<Met> met;
     const auto walk = [&](const auto& row_query, std::size_t most) {
-      met = walk_among_live(kept, most_kept, effort.ef, [&](std::size_t more) {
+      met = walk_among_live(kept, limit, effort.ef, [&](std::size_t more) {
         std::optional<Met> found;
         visited += graph->search(row_query, more, [&](const CandidatePool& pool) { found.emplace(pool, more, live == rows, most, is_live); });
         return *std::move(found);

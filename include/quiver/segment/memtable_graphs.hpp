@@ -144,7 +144,7 @@ class MemtableWalk {
     covered_ = std::min<std::uint64_t>(linked_, rows);
     live_ = covered_ == 0 ? 0 : covered_ - deleted(covered_);
     kept_ = effort.ef < live_ ? (std::uint64_t{effort.ef} * linked_ + live_ - 1) / live_ : most_kept + 1;
-    limit_ = std::min<std::uint64_t>(most_kept, covered_ / rows_per_kept);
+    limit_ = std::min<std::uint64_t>(most_kept, covered_ / rows_per_kept);  // as many one behind the other are looked at sooner
     if (kept_ > limit_) stage_ = nullptr;
     ef_ = effort.ef;
   }
@@ -170,7 +170,6 @@ class MemtableWalk {
   }
 
  private:
-  static constexpr std::uint64_t rows_per_kept = 8;     // that a walk looks at, about; as many one behind the other are looked at sooner
   static constexpr std::uint64_t linked_meanwhile = 4;  // rows that may be in the way of others though they are not this moment's
 
   const Memtable& memtable_;
