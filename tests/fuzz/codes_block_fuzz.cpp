@@ -75,7 +75,7 @@ void walk_by(const Query& query, bool numbers) {
     std::set<std::uint32_t> seen;
     if (scratch.pool.size() == 0 || scratch.pool.size() > ef) broken("a walk kept nothing, or more than it was to keep");
     for (std::size_t i = 0; i < scratch.pool.size(); ++i) {
-      const auto row = scratch.pool[i].id();
+      const auto row = scratch.pool[i].node;
       if (row >= rows || !seen.insert(row).second) broken("a row was found that is not there, or twice");
       if (i != 0 && !(scratch.pool[i - 1].distance <= scratch.pool[i].distance)) broken("what a walk kept is not sorted");
     }

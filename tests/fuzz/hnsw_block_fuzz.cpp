@@ -50,9 +50,9 @@ void ask(const Graph& graph) {
       const auto distances = graph.search(query, ef, [&](const CandidatePool& pool) {
         if (pool.size() == 0 || pool.size() > ef) broken("a walk kept nothing, or more than it was to keep");
         for (std::size_t i = 0; i < pool.size(); ++i) {
-          if (pool[i].id() >= rows) broken("a row that is not there was found");
-          if (pool[i].distance != query.at(pool[i].id())) broken("a distance that is not the row's");
-          if (!seen.insert(pool[i].id()).second) broken("a row was found twice");
+          if (pool[i].node >= rows) broken("a row that is not there was found");
+          if (pool[i].distance != query.at(pool[i].node)) broken("a distance that is not the row's");
+          if (!seen.insert(pool[i].node).second) broken("a row was found twice");
         }
       });
       if (distances < seen.size()) broken("fewer distances than rows");
