@@ -338,7 +338,7 @@ def parse(words):
         help="where the data sets are (default: $QUIVER_DATA, else ../shared/data)",
     )
     options.add_argument("--sets", default=",".join(real), metavar="NAMES", help=f"of {', '.join(sets.SETS)} (default: all but fashion2k)")
-    options.add_argument("--systems", default=",".join(defaults), metavar="NAMES", help=f"of {', '.join(by_key)} (default: all but quiver-memory)")
+    options.add_argument("--systems", default=",".join(defaults), metavar="NAMES", help=f"of {', '.join(by_key)} (default: all but {', '.join(key for key in by_key if key not in defaults)})")
     options.add_argument("--rounds", type=int, default=5, help="medians are taken over so many (default: 5)")
     options.add_argument("--queries", type=int, default=1000, help="at most, of each set (default: 1000)")
     options.add_argument("--out", type=pathlib.Path, metavar="FOLDER", help="where the report is written (default: bench/results)")

@@ -1,5 +1,6 @@
 // quiver under comparison, through nothing but its public interface.
-//   quiver_runner [mmap|memory] [f32|sq8] [small-pages]
+//   quiver_runner [mmap|memory] [f32|sq8|sq4|codes16|f16|u8] [small-pages]
+// f32: vectors as they are; sq8, sq4, codes16: codes beside them; f16, u8: vectors stored as halves or bytes.
 // small-pages: no transparent huge pages in this process, as a mapped file has none; for comparing the policies and not the page sizes.
 #include "protocol.hpp"
 
@@ -9,67 +10,45 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <thread>
-
-/// Stands in for quiver's own Sq8 until there is one: Quantizer below is quiver::Sq8 where that is declared, else this.
-struct Sq8 {};
-
-namespace quiver::compared {
-using Quantizer = Sq8;
-}
 
 namespace {
 
 using namespace compare;
 
-/// Field is VectorField, and Search SearchRequest: templates, so that a quiver without quantizers compiles.
-template <class Field>
-concept Quantizable = requires(Field field) { field.quantizer(quiver::compared::Quantizer{}); };
+/// How vectors are stored, and what walks look at.
+struct Kind {
+  quiver::Element element = quiver::Element::float32;
+  quiver::QuantizerType codes = quiver::NoQuantizer{};
+};
 
-template <class Field>
-[[nodiscard]] Field quantized(Field field) {
-  if constexpr (Quantizable<Field>)
-    field.quantizer(quiver::compared::Quantizer{});
-  else
-    throw std::runtime_error("this quiver has no quantizer");
-  return field;
-}
-
-template <class C>
-concept Indexes = requires(C collection) { collection.create_index("v", {.index = quiver::Hnsw{}}, {.threads = 1}); };
-
-template <class Search>
-void set_refine([[maybe_unused]] Search& search, [[maybe_unused]] std::size_t refine) {
-  if constexpr (requires { search.refine = refine; }) search.refine = refine;
-}
+const std::map<std::string, Kind> kinds{{"f32", {}},
+                                        {"sq8", {.codes = quiver::Sq8{}}},
+                                        {"sq4", {.codes = quiver::Sq4{}}},
+                                        {"codes16", {.codes = quiver::Float16{}}},
+                                        {"f16", {.element = quiver::Element::float16}},
+                                        {"u8", {.element = quiver::Element::uint8}}};
 
 template <quiver::StoragePolicy P>
 class Quiver {
  public:
-  explicit Quiver(bool sq8) : sq8_(sq8) {
-    if (sq8_ && !Quantizable<quiver::VectorField>) throw std::runtime_error("this quiver has no quantizer");
-  }
+  explicit Quiver(const Kind& kind) : kind_(kind) {}
 
   [[nodiscard]] static std::string version() { return QUIVER_COMPARE_VERSION; }
 
-  /// Where there is create_index(), the rows come first and lie together, as a graph is built over what lies together; else optimize() builds it.
+  /// The rows come first and lie together, as a graph is built over what lies together.
   Built build(const Request& request, std::span<const float> rows) {
-    auto field = field_of(request);
-    const auto index = index_of(request);
-    if constexpr (!Indexes<quiver::Collection<P>>) {
-      field.index(index);
-      if (sq8_) field = quantized(field);
-    }
     auto collection =
-        quiver::Collection<P>::create(std::filesystem::path(request.folder) / "store", quiver::Schema{field},
+        quiver::Collection<P>::create(std::filesystem::path(request.folder) / "store", quiver::Schema{field_of(request)},
                                       {.durability = quiver::Durability::buffered, .segment_rows = std::max<std::size_t>(request.rows, 1'000'000)});
     Built built;
     Stopwatch watch;
     insert(collection, request, rows);
     collection.flush();
-    if constexpr (Indexes<quiver::Collection<P>>) collection.optimize({.threads = 1});
+    collection.optimize({.threads = 1});
     built.rows = watch.lap();
-    create_index(collection, index);
+    collection.create_index("v", {.index = index_of(request), .quantizer = kind_.codes}, {.threads = 1});
     built.index = watch.lap();
     collection.close();
     return built;
@@ -105,14 +84,14 @@ class Quiver {
   }
 
   void search(const Request& request, std::span<const float> query, std::int64_t* found) {
-    quiver::SearchRequest ask{.field = "v", .query = query, .k = request.k, .ef = request.ef, .fields = quiver::FieldNames::none()};
-    if (request.refine != 0) set_refine(ask, request.refine);
+    const quiver::SearchRequest ask{
+        .field = "v", .query = query, .k = request.k, .ef = request.ef, .fields = quiver::FieldNames::none(), .refine = request.refine};
     for (const quiver::Hit& hit : collection_->search(ask)) *found++ = static_cast<std::int64_t>(hit.id.value - *first_);
   }
 
  private:
-  [[nodiscard]] static quiver::VectorField field_of(const Request& request) {
-    return quiver::VectorField("v", request.dim, request.metric == "cosine" ? quiver::Metric::cosine : quiver::Metric::l2);
+  [[nodiscard]] quiver::VectorField field_of(const Request& request) const {
+    return quiver::VectorField("v", request.dim).metric(request.metric == "cosine" ? quiver::Metric::cosine : quiver::Metric::l2).element(kind_.element);
   }
   [[nodiscard]] static quiver::Hnsw index_of(const Request& request) { return {.m = request.m, .ef_construction = request.ef_construction}; }
   static void insert(quiver::Collection<P>& collection, const Request& request, std::span<const float> rows) {
@@ -125,37 +104,29 @@ class Quiver {
       collection.insert(batch);
     }
   }
-  template <class C>
-  void create_index(C& collection, const quiver::Hnsw& index) {
-    if constexpr (!Indexes<C>)
-      collection.optimize({.threads = 1});
-    else if (sq8_)
-      collection.create_index("v", {.index = index, .quantizer = quiver::compared::Quantizer{}}, {.threads = 1});
-    else
-      collection.create_index("v", {.index = index}, {.threads = 1});
-  }
 
-  bool sq8_;
+  Kind kind_;
   std::optional<std::uint64_t> first_;
   std::optional<quiver::Collection<P>> collection_;
 };
 
 template <quiver::StoragePolicy P>
-int run(bool sq8) {
-  Quiver<P> system(sq8);
+int run(const Kind& kind) {
+  Quiver<P> system(kind);
   return serve(system);
 }
 
 }  // namespace
 
 int main(int count, char** words) try {
-  const std::string policy = count > 1 ? words[1] : "mmap", codes = count > 2 ? words[2] : "f32", pages = count > 3 ? words[3] : "";
-  if (count > 4 || (policy != "mmap" && policy != "memory") || (codes != "f32" && codes != "sq8") || (count > 3 && pages != "small-pages")) {
-    std::cerr << "usage: quiver_runner [mmap|memory] [f32|sq8] [small-pages]\n";
+  const std::string policy = count > 1 ? words[1] : "mmap", name = count > 2 ? words[2] : "f32", pages = count > 3 ? words[3] : "";
+  const auto kind = kinds.find(name);
+  if (count > 4 || (policy != "mmap" && policy != "memory") || kind == kinds.end() || (count > 3 && pages != "small-pages")) {
+    std::cerr << "usage: quiver_runner [mmap|memory] [f32|sq8|sq4|codes16|f16|u8] [small-pages]\n";
     return 2;
   }
   if (!pages.empty() && ::prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) != 0) throw std::runtime_error("huge pages cannot be switched off for this process");
-  return policy == "mmap" ? run<quiver::MMapPolicy>(codes == "sq8") : run<quiver::MemoryPolicy>(codes == "sq8");
+  return policy == "mmap" ? run<quiver::MMapPolicy>(kind->second) : run<quiver::MemoryPolicy>(kind->second);
 } catch (const std::exception& error) {
   std::cout << compare::Answer{}.add("error", error.what()).str() << std::endl;
   return 1;

@@ -97,7 +97,7 @@ BOOST_AUTO_TEST_CASE(a_random_half_is_deleted) {
       if (random() % 2 == 0) gone.push_back(key(i));
     c.erase(std::span<const std::string>(gone), {Durability::none});
     const auto name = "metric " + std::to_string(static_cast<int>(metric));
-    if (metric != Metric::inner_product) as_good_as_anew(c, data, name + ", deleted");
+    as_good_as_anew(c, data, name + ", deleted");
     c.optimize({.threads = 1});
     as_good_as_anew(c, data, name + ", deleted and merged");
     BOOST_TEST(c.verify().ok());
@@ -134,26 +134,80 @@ BOOST_AUTO_TEST_CASE(what_lay_nearest_is_deleted) {
       }
 }
 
-BOOST_AUTO_TEST_CASE(every_row_is_replaced_five_times) {
-  const Clusters data(many * 6, dimension, 40, 6, 2.0f);
-  auto c = Collection<MemoryPolicy>::create(schema());
-  put(c, data, range(0, many));
-  c.optimize({.threads = 1});
-  std::mt19937 random(4);
-  for (std::size_t generation = 1; generation <= 5; ++generation) {
-    auto next = range(generation * many, (generation + 1) * many);
-    std::shuffle(next.begin(), next.end(), random);
-    constexpr std::size_t pieces = 5;
-    for (std::size_t piece = 0; piece < pieces; ++piece) {
-      put(c, data, {next.begin() + static_cast<std::ptrdiff_t>(many / pieces * piece), next.begin() + static_cast<std::ptrdiff_t>(many / pieces * (piece + 1))},
-          many);
+// A graph that is built anew is what another collection of the same rows has.
+BOOST_AUTO_TEST_CASE(under_inner_product_a_graph_is_gone_on_with_unless_the_longest_are_deleted) {
+  constexpr std::size_t rows = 5'000;
+  const Clusters data(rows, dimension, 40, 5, 2.0f);
+  for (const bool longest : {false, true}) {
+    auto c = Collection<MemoryPolicy>::create(schema(Metric::inner_product));
+    put(c, data, range(0, rows));
+    c.optimize({.threads = 1});
+    std::vector<std::pair<double, std::string>> lengths;
+    for (std::size_t i = 0; i < rows; ++i) lengths.emplace_back(-detail::oracle_dot(data.row(i), data.row(i)), key(i));
+    std::mt19937 random(3);
+    if (longest)
+      std::sort(lengths.begin(), lengths.end());
+    else
+      std::shuffle(lengths.begin(), lengths.end(), random);
+    std::vector<std::string> gone;
+    for (std::size_t i = 0; i < rows / (longest ? 100 : 4); ++i) gone.push_back(lengths[i].second);
+    c.erase(std::span<const std::string>(gone), {Durability::none});
+    c.optimize({.threads = 1});
+    as_good_as_anew(c, data, longest ? "without the longest" : "without a quarter");
+    const auto fresh = anew(c);
+    bool same = true;
+    for (std::size_t q = 0; q < 64; ++q) same = same && visited(c, data.query(q)) == visited(fresh, data.query(q));
+    BOOST_TEST(same == longest);
+  }
+}
+
+// Through which all others were found, if links led to the nearest alone.
+BOOST_AUTO_TEST_CASE(everybodys_nearest_under_inner_product_are_deleted) {
+  const Clusters data(many, dimension, 40, 5, 2.0f);
+  for (const bool in_memory : {false, true}) {
+    auto c = Collection<MemoryPolicy>::create(schema(Metric::inner_product), {.live_index = in_memory});
+    if (in_memory) {
+      std::vector<Document> batch;
+      for (std::size_t i = 0; i < many; ++i) batch.push_back(Document{key(i), {{"v", data.row(i)}}});
+      c.insert(batch, {Durability::none});
+      BOOST_TEST(indexed_rows::soon([&] { return indexed_rows::linked(c); }));
+    } else {
+      put(c, data, range(0, many));
       c.optimize({.threads = 1});
     }
-    BOOST_REQUIRE(c.count() == many);
-    if (generation % 2 == 1) as_good_as_anew(c, data, "generation " + std::to_string(generation));
+    std::set<std::string> gone;
+    for (std::size_t q = 0; q < 64; ++q)
+      for (const auto& hit : c.search({.field = "v", .query = data.query(q), .k = 30, .ef = Hnsw::max_ef, .fields = FieldNames::none()})) gone.insert(hit.key);
+    const std::vector<std::string> keys(gone.begin(), gone.end());
+    c.erase(std::span<const std::string>(keys), {Durability::none});
+    as_good_as_anew(c, data, in_memory ? "in memory" : "flushed");
+    c.optimize({.threads = 1});
+    as_good_as_anew(c, data, "merged");
   }
-  BOOST_TEST(c.segments().size() == 1u);
-  BOOST_TEST(c.verify().ok());
+}
+
+BOOST_AUTO_TEST_CASE(every_row_is_replaced_five_times) {
+  const Clusters data(many * 6, dimension, 40, 6, 2.0f);
+  for (const auto metric : {Metric::l2, Metric::inner_product}) {
+    auto c = Collection<MemoryPolicy>::create(schema(metric));
+    put(c, data, range(0, many));
+    c.optimize({.threads = 1});
+    std::mt19937 random(4);
+    for (std::size_t generation = 1; generation <= 5; ++generation) {
+      auto next = range(generation * many, (generation + 1) * many);
+      std::shuffle(next.begin(), next.end(), random);
+      constexpr std::size_t pieces = 5;
+      for (std::size_t piece = 0; piece < pieces; ++piece) {
+        put(c, data,
+            {next.begin() + static_cast<std::ptrdiff_t>(many / pieces * piece), next.begin() + static_cast<std::ptrdiff_t>(many / pieces * (piece + 1))}, many);
+        c.optimize({.threads = 1});
+      }
+      BOOST_REQUIRE(c.count() == many);
+      if (generation % 2 == 1) as_good_as_anew(c, data, "metric " + std::to_string(static_cast<int>(metric)) + ", generation " + std::to_string(generation));
+    }
+    BOOST_TEST(c.segments().size() == 1u);
+    BOOST_TEST(c.verify().ok());
+  }
 }
 
 BOOST_AUTO_TEST_CASE(smaller_segments_are_inserted_into_the_graph_of_the_largest) {
@@ -219,7 +273,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(where_the_rows_are_in_memory_no_copy_is_made, P, W
 }
 
 BOOST_AUTO_TEST_CASE(more_effort_finds_no_less) {
-  for (const auto metric : {Metric::l2, Metric::cosine}) {
+  for (const auto metric : {Metric::l2, Metric::inner_product, Metric::cosine}) {
     const Clusters data(many, dimension, 40, 10, 2.0f);
     auto c = Collection<MemoryPolicy>::create(schema(metric));
     put(c, data, range(0, many));

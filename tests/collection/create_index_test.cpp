@@ -309,6 +309,12 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_is_refused_and_changes_nothing) {
   const auto refused = [&](const char* field, const IndexSpec& spec) { return code_of([&] { c.create_index(field, spec); }); };
   BOOST_TEST((refused("x", {.index = graph}) == Errc::invalid_argument));
   BOOST_TEST((refused("n", {.index = graph}) == Errc::invalid_argument));
+  const auto scalar = [&](auto&& work) {
+    const auto error = error_of(work);
+    return error && error->code() == Errc::invalid_argument && std::string_view(error->what()).find("field 'n' holds no vectors") != std::string_view::npos;
+  };
+  BOOST_TEST(scalar([&] { c.create_index("n", {.index = graph}); }));
+  BOOST_TEST(scalar([&] { (void)c.search({.field = "n", .query = data.query(0)}); }));
   BOOST_TEST((refused("v", {.index = Hnsw{.m = 1}}) == Errc::invalid_argument));
   BOOST_TEST((refused("v", {.quantizer = Sq8{}}) == Errc::invalid_argument));
   BOOST_TEST((refused("v", {.index = graph, .metric = static_cast<Metric>(7)}) == Errc::invalid_argument));

@@ -146,7 +146,8 @@ class ScriptRun : public History {
         flushed();
         break;
       case 'o':
-        collection_->optimize();
+        // Every third into segments of a few rows.
+        collection_->optimize({.threads = 1, .memory = optimizes_++ % 3 == 2 ? std::uint64_t{1'000} : 0});
         flushed();
         break;
       case 'i':
@@ -240,7 +241,7 @@ class ScriptRun : public History {
   std::string script_;
   RowSource rows_;
   Window window_;
-  std::size_t index_changes_ = 0;
+  std::size_t index_changes_ = 0, optimizes_ = 0;
   long survives_kill_ = -1;                  // the last batch that the system has
   std::map<std::uint64_t, State> versions_;  // that were seen to be there
   std::unique_ptr<RecordedCollection> collection_;

@@ -65,7 +65,7 @@ struct Rows {
   auto links = HnswMerger(FlatRowSpace(metric, rows.flat()), parameters, origin).build(threads, [&] { ++steps; });
   BOOST_TEST(steps >= after.size());
   check_shape(links.graph());
-  if (metric != Metric::inner_product) BOOST_TEST(out_of_reach(links.graph()) == 0u);
+  BOOST_TEST(out_of_reach(links.graph()) == 0u);
   for (const auto& level : links.graph().upper)
     BOOST_TEST((level.nodes != 0 && std::adjacent_find(level.rows, level.rows + level.nodes, std::greater_equal<>()) == level.rows + level.nodes));
   return links;
@@ -100,7 +100,7 @@ const std::uint32_t many = test::sanitized ? 1'000 : 4'000;
 BOOST_AUTO_TEST_SUITE(hnsw_merge)
 
 BOOST_AUTO_TEST_CASE(without_the_deleted_rows_it_finds_what_a_fresh_graph_finds) {
-  for (const auto metric : {Metric::l2, Metric::cosine}) {
+  for (const auto metric : {Metric::l2, Metric::inner_product, Metric::cosine}) {
     const Clusters data(many, 24, 40, 7, 3.0f);
     const auto before = range(0, many);
     const auto old = built(Rows(data, before), metric);
@@ -188,6 +188,44 @@ BOOST_AUTO_TEST_CASE(it_is_told_where_too_few_are_left_above_the_ground) {
   BOOST_TEST(keeps(to, 5));
   BOOST_TEST(!keeps(to, 5, false));
   BOOST_TEST(keeps(to, 6, false));
+}
+
+BOOST_AUTO_TEST_CASE(it_is_told_where_those_are_gone_that_others_are_linked_to) {
+  // Row 0 is linked to by all, each row to the next.
+  constexpr std::uint32_t nodes = 60;
+  Numbers words(nodes * 3, no_link);
+  for (std::uint32_t node = 0; node < nodes; ++node) {
+    words[node * 3] = (node + 1) % nodes;
+    if (node != 0 && node + 1 != nodes) words[node * 3 + 1] = 0;
+  }
+  const auto evenly = [&](const Numbers& gone) {
+    auto to = range(0, nodes);
+    for (const auto row : gone) to[row] = no_link;
+    return HnswOrigin{{{words.data(), nullptr, nullptr, nodes, 3}, {}}, to}.loses_links_evenly();
+  };
+  BOOST_TEST(evenly({}));
+  BOOST_TEST(!evenly({0}));
+  BOOST_TEST(evenly({7}));
+  BOOST_TEST(evenly({7, 30, 31}));
+  BOOST_TEST(!evenly({0, 7, 30}));
+  BOOST_TEST(evenly(range(0, nodes)));
+  words[3] = 1'000;  // no row's number: ends the list
+  BOOST_TEST(evenly({7}));
+  for (const auto metric : {Metric::l2, Metric::inner_product}) {
+    const Clusters data(many, 24, 40, 7, 3.0f);
+    const auto before = range(0, many);
+    const auto old = built(Rows(data, before), metric, {.m = 12, .ef_construction = 80});
+    for (const auto share : {0.9, 0.7}) BOOST_TEST((HnswOrigin{old.graph(), numbered(before, some(before, share, 3))}.loses_links_evenly()));
+    if (metric == Metric::l2) continue;
+    std::vector<float> lengths;
+    for (const auto row : before) lengths.push_back(std::inner_product(data.row(row).begin(), data.row(row).end(), data.row(row).begin(), 0.0f));
+    auto sorted = lengths;
+    std::sort(sorted.begin(), sorted.end());
+    Numbers after;
+    for (const auto row : before)
+      if (lengths[row] < sorted[many * 49 / 50]) after.push_back(row);
+    BOOST_TEST((!HnswOrigin{old.graph(), numbered(before, after)}.loses_links_evenly()));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(links_lead_on_through_rows_that_are_gone) {

@@ -32,7 +32,8 @@ struct Loose {
 [[nodiscard]] std::size_t connected(Loose& links, const Clusters& data, std::uint32_t root) {
   HnswScratch scratch;
   std::size_t steps = 0;
-  connect(links, 0, root, FlatRowSpace(Metric::l2, data.rows()), scratch, [&] { ++steps; });
+  const FlatRowSpace space(Metric::l2, data.rows());
+  connect(links, 0, root, space, space, scratch, [&] { ++steps; });
   const HnswReach reach(links.view, root);
   for (std::uint32_t node = 0; node < links.view.nodes; ++node) BOOST_TEST(reach.has(node));
   return steps;
@@ -89,12 +90,15 @@ BOOST_AUTO_TEST_CASE(equal_rows_are_all_connected) {
   BOOST_TEST(connected(links, data, 0) == 499u);
 }
 
-// A builder links to the nearest, so without more a cluster far from the others is found from above only, or not at all.
+// A builder links to the nearest, so without more a cluster far from the others is found from above only, or not at all; and under inner product nobody links
+// to a row that is not among the longest.
 BOOST_AUTO_TEST_CASE(no_row_of_a_built_graph_is_out_of_reach) {
   const auto check = [](const Clusters& data, const HnswBuildParameters& parameters) {
-    const auto links = HnswBuilder(FlatRowSpace(Metric::l2, data.rows()), parameters).build(1, [] {});
-    check_shape(links.graph());
-    BOOST_TEST(out_of_reach(links.graph()) == 0u);
+    for (const auto metric : {Metric::l2, Metric::inner_product, Metric::cosine}) {
+      const auto links = HnswBuilder(FlatRowSpace(metric, data.rows()), parameters).build(1, [] {});
+      check_shape(links.graph());
+      BOOST_TEST(out_of_reach(links.graph()) == 0u, "metric " << static_cast<int>(metric));
+    }
   };
   const std::size_t rows = test::sanitized ? 800 : 3'000;
   check(Clusters(rows, 10, 30, 2, 1e4f), {});
@@ -102,6 +106,12 @@ BOOST_AUTO_TEST_CASE(no_row_of_a_built_graph_is_out_of_reach) {
   Clusters same(rows, 6, 1, 1);
   same.set_all(2.5f);
   check(same, {.m = 4, .ef_construction = 20});
+  Clusters lengths(rows, 10, 30, 2);
+  lengths.scale(3, 0.01f);
+  lengths.scale(7, 50);
+  check(lengths, {});
+  lengths.scale(5, 1e18f);  // the product of two is beyond float
+  check(lengths, {});
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -82,9 +82,11 @@ BOOST_AUTO_TEST_CASE(with_as_many_candidates_as_rows_nothing_is_missed) {
 
 BOOST_AUTO_TEST_CASE(one_thread_builds_the_same_graph_again_and_another_seed_another) {
   const Clusters data(2'000, 12, 20, 5);
-  const auto first = test::words(build(data, Metric::l2).graph()), again = test::words(build(data, Metric::l2).graph());
-  BOOST_TEST((first == again));
-  BOOST_TEST((first != test::words(build(data, Metric::l2, {.seed = 101}).graph())));
+  for (const auto metric : all_metrics) {
+    const auto first = test::words(build(data, metric).graph()), again = test::words(build(data, metric).graph());
+    BOOST_TEST((first == again));
+    BOOST_TEST((first != test::words(build(data, metric, {.seed = 101}).graph())));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(few_rows_equal_rows_and_rows_without_variance) {
@@ -138,6 +140,44 @@ BOOST_AUTO_TEST_CASE(huge_norms_under_inner_product) {
   data.scale(7, 1e18f);  // the product of two is beyond float
   const auto links = build(data, Metric::inner_product);
   BOOST_TEST(recall(Metric::inner_product, data, links.graph(), 1, 64) >= 0.9);
+}
+
+// Nobody's nearest would be linked to but the longest rows, and where these are deleted walks end.
+BOOST_AUTO_TEST_CASE(under_inner_product_what_is_found_does_not_hang_on_the_longest_rows) {
+  constexpr std::size_t many = 6'000;
+  const Clusters data(many, 32, 40, 5, 2.0f);
+  const auto links = build(data, Metric::inner_product, {.m = 12, .ef_construction = 80});
+  std::vector<bool> gone(many);
+  for (std::size_t q = 0; q < 64; ++q) {
+    TopK best(30);
+    flat_scan(FlatQuery(Metric::inner_product, data.query(q)), data.rows(), 0, best);
+    for (const auto& each : best.take_sorted()) gone[static_cast<std::size_t>(each.id)] = true;
+  }
+  const TopK::Accept lives = [&](std::uint64_t row) { return !gone[static_cast<std::size_t>(row)]; };
+  for (const std::size_t ef : {80u, 160u}) {
+    std::size_t hits = 0;
+    for (std::size_t q = 0; q < 64; ++q) {
+      TopK best(10, &lives);
+      flat_scan(FlatQuery(Metric::inner_product, data.query(q)), data.rows(), 0, best);
+      const auto last = best.take_sorted().back();
+      for (const auto& each : nearest(Metric::inner_product, data, links.graph(), data.query(q), ef, ef)) hits += lives(each.id) && !(last < each) ? 1u : 0u;
+    }
+    BOOST_TEST_MESSAGE(hits << " of 640 at ef " << ef);
+    BOOST_TEST(hits >= 620u);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(rows_of_one_direction_and_rows_of_almost_no_length_under_inner_product) {
+  Clusters line(1'000, 6, 1, 1), tiny(1'000, 6, 10, 3);
+  line.set_all(1);
+  for (const std::size_t every : {2u, 3u, 5u, 7u}) line.scale(every, 1.5f);
+  tiny.scale(1, 1e-22f);  // their products are nothing beside 1
+  for (const auto* data : {&line, &tiny}) {
+    const auto links = build(*data, Metric::inner_product, {.m = 6, .ef_construction = 40});
+    check_shape(links.graph());
+    BOOST_TEST(test::out_of_reach(links.graph()) == 0u);
+    BOOST_TEST(recall(Metric::inner_product, *data, links.graph(), 10, 1'000, 5) == 1.0);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_step_that_throws_ends_the_build) {

@@ -223,6 +223,24 @@ BOOST_AUTO_TEST_CASE(the_layout_is_the_one_of_the_table) {
   BOOST_TEST(std::ranges::equal(batch.bytes(), one_put("key", {0})));
 }
 
+BOOST_AUTO_TEST_CASE(vectors_are_in_it_as_their_fields_store_them) {
+  const Schema schema{VectorField("halves", 2).element(Element::float16), VectorField("signed", 2).element(Element::int8),
+                      VectorField("bytes", 2).element(Element::uint8)};
+  WalBatch batch(schema);
+  put(batch, schema, 7,
+      Document("key", {{"halves", std::vector<float>{0.5f, -1}}, {"signed", std::vector<float>{-128, 127}}, {"bytes", std::vector<float>{1, 255}}}));
+  const std::uint8_t right[] = {1,    0,    0,    0,    0,    0,    0,   0,  // puts: 1, deletes: 0
+                                7,    0,    0,    0,    0,    0,    0,   0,  // document 7
+                                3,    0,    0,    0,    'k',  'e',  'y',     // its key
+                                0x00, 0x38, 0x00, 0xbc, 0x80, 0x7f, 1,   255};
+  BOOST_TEST(std::ranges::equal(batch.bytes(), std::as_bytes(std::span(right))));
+  const auto read = decoded(batch.bytes(), schema);
+  BOOST_REQUIRE(read.puts.size() == 1u);
+  BOOST_TEST((read.puts[0].get<std::vector<float>>("halves") == std::vector<float>{0.5f, -1}));
+  BOOST_TEST((read.puts[0].get<std::vector<float>>("signed") == std::vector<float>{-128, 127}));
+  BOOST_TEST((read.puts[0].get<std::vector<float>>("bytes") == std::vector<float>{1, 255}));
+}
+
 BOOST_AUTO_TEST_CASE(an_empty_batch_is_two_counts) {
   const auto schema = every_type();
   WalBatch batch(schema);

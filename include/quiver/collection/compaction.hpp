@@ -1,6 +1,7 @@
-// Merging neighbouring segments without their deleted rows: what is to be merged, the new files, and the manifest that names them.
+// Merging neighbouring segments without their deleted rows: the new files, and the manifest that names them.
 #pragma once
 
+#include <quiver/collection/compaction_plan.hpp>
 #include <quiver/collection/flush.hpp>
 #include <quiver/collection/index_change.hpp>
 #include <quiver/collection/metric_change.hpp>
@@ -21,86 +22,6 @@
 
 namespace quiver::detail {
 
-/// When a segment is worth being written anew.
-struct CompactionLimits {
-  std::size_t parts;         // as many flushes in it, or
-  std::uint64_t deleted_of;  // one deleted row in so many; 0: however many
-  std::size_t runs;          // so many runs of the id map are merged even if no row is dropped
-  bool flush;                // first
-  bool indexes = true;       // are built where they are missing
-
-  /// optimize(): whatever can be merged or dropped.
-  [[nodiscard]] static constexpr CompactionLimits all() noexcept { return {2, ~std::uint64_t{0}, 2, true}; }
-  /// In the background: what costs little for what it gives.
-  [[nodiscard]] static constexpr CompactionLimits background() noexcept { return {8, 5, 16, false}; }
-  /// Nothing but indexes that are missing, or, with false, nothing at all.
-  [[nodiscard]] static constexpr CompactionLimits only_indexes(bool build) noexcept { return {~std::size_t{0}, 0, ~std::size_t{0}, build, build}; }
-};
-
-/// Neighbouring segments of a version that become one, of the rows that live; or one segment that stays as it is and gets the norms, graphs and codes that its
-/// blocks lack.
-struct CompactionGroup {
-  std::size_t segment = 0, segments = 0;  // the first and how many
-  std::size_t part = 0, parts = 0;
-  std::uint64_t rows = 0, live = 0;
-  bool only_adds = false;
-};
-
-struct CompactionPlan {
-  std::vector<CompactionGroup> groups;
-  bool merge_runs = false;
-  bool indexes = true;  // are built
-  [[nodiscard]] bool empty() const noexcept { return groups.empty() && !merge_runs; }
-};
-
-/// What pays to be done so that the version fits `schema`, which differs in indexes and metrics at most. What pays to be merged: segments with many parts or
-/// deleted rows, and neighbours that fit into one segment. Merging what was merged is nothing. REQUIRES: where a metric changes, `limits` merge nothing.
-template <StoragePolicy P>
-[[nodiscard]] CompactionPlan plan_compaction(const OpenVersion<P>& base, const Schema& schema, const CompactionLimits& limits) {
-  const auto& manifest = base.manifest;
-  std::vector<CompactionGroup> single;
-  std::size_t part = 0;
-  for (std::size_t i = 0; i < manifest.segments.size(); ++i) {
-    const auto& blocks = manifest.segments[i].blocks;
-    CompactionGroup group{i, 1, part, blocks.size() / (1 + manifest.schema.vectors().size()), manifest.segments[i].rows(), 0};
-    group.live = group.rows - base.deletes.count(blocks.front().first, blocks.back().last);
-    part += group.parts;
-    single.push_back(group);
-  }
-  CompactionPlan plan;
-  plan.indexes = limits.indexes;
-  const auto only_adds = [](CompactionGroup group) {
-    group.only_adds = true;
-    return group;
-  };
-  bool drops = false;
-  for (std::size_t i = 0; i < single.size();) {
-    auto group = single[i++];
-    for (; i < single.size() && group.live + single[i].live <= manifest.segment_rows; ++i) {
-      ++group.segments;
-      group.parts += single[i].parts;
-      group.rows += single[i].rows;
-      group.live += single[i].live;
-    }
-    const auto deleted = group.rows - group.live;
-    if (group.parts < limits.parts && (deleted == 0 || limits.deleted_of == 0 || deleted < group.rows / limits.deleted_of)) {
-      for (auto s = group.segment; s < group.segment + group.segments; ++s) {
-        const auto& segment = manifest.segments[s];
-        const auto parts = std::span(base.parts).subspan(single[s].part, single[s].parts);
-        const bool norms = std::any_of(parts.begin(), parts.end(), [&](const auto& each) { return lacks_norms(*each, manifest.schema, schema); });
-        const bool index = limits.indexes && (limits.flush || segment.sealed) && lacks_index(schema, fitted(segment, manifest.schema, schema));
-        if (norms || index) plan.groups.push_back(only_adds(single[s]));
-      }
-      continue;
-    }
-    plan.groups.push_back(group);
-    drops = drops || deleted != 0;
-  }
-  // Bits of rows that are dropped are cleared, so no run may name them any more.
-  plan.merge_runs = drops || manifest.id_runs.size() >= limits.runs;
-  return plan;
-}
-
 /// New files, and what they stand for.
 template <StoragePolicy P>
 struct Compaction {
@@ -109,7 +30,7 @@ struct Compaction {
   CompactionPlan plan;
   DeleteSet dropped;                             // rows of the base that the new files do not hold any more
   std::vector<DocId> zeros;                      // deleted rows without a direction: they must stay deleted under cosine
-  std::vector<SegmentRef> segments;              // per group; without blocks where no row was left
+  std::vector<SegmentRef> segments;              // of each group as many as it has pieces; without blocks where no row was left
   std::optional<FileRef> run;                    // in the place of all runs of the base, if the plan says so; none where no row was left
   std::shared_ptr<const OpenVersion<P>> opened;  // the new files
 
@@ -117,8 +38,8 @@ struct Compaction {
 };
 
 /// Writes what a plan says. Every chunk that is read is compared with its checksum first, so that damage is never copied under a new one. Memory is bounded by
-/// a group of 65,536 rows, by options.memory for the texts of such a group, and by the cursors; while a graph is built, by the links of its segment, and where
-/// its rows are not one part in memory, by their vectors. `number(member)` gives the next number of a kind of file.
+/// a group of 65,536 rows, by options.memory for the texts of such a group, and by the cursors; while an index is built, by what index_build_bytes() says of
+/// the rows of a segment, which the plan bounds. `number(member)` gives the next number of a kind of file.
 template <WritableStoragePolicy P, class Number>
 class CompactionWriter {
  public:
@@ -135,7 +56,8 @@ class CompactionWriter {
   [[nodiscard]] std::vector<typename P::Draft> write() {
     for (const auto& group : to_.plan.groups) {
       verify(group);
-      to_.segments.push_back(group.only_adds ? added_to(group) : merge(group));
+      if (group.only_adds) to_.segments.push_back(added_to(group));
+      for (std::uint64_t piece = 0; !group.only_adds && piece < group.pieces; ++piece) to_.segments.push_back(merge(group, group.piece(piece)));
     }
     to_.dropped = base_.deletes.filtered([&](DocId id) { return within_merged(id); });
     if (to_.plan.merge_runs && base_.manifest.documents != 0) merge_runs();
@@ -195,12 +117,13 @@ class CompactionWriter {
     auto identity = write(drafts_.back());
     return {std::move(name), identity};
   }
-  [[nodiscard]] SegmentRef merge(const CompactionGroup& group) {
+  [[nodiscard]] SegmentRef merge(const CompactionGroup& group, const LiveRange& range) {
     SegmentRef segment{SegmentId{number_(&NextNumbers::segment)}, true, {}};
-    if (group.live == 0) return segment;
+    if (range.rows == 0) return segment;
     ticker_.stage("merge columns");
-    BlockRef scalar{BlockType::scalar, {}, {}, group.live, {}, {}};
-    scalar.file = draft(block_name({segment.id, number_(&NextNumbers::block), BlockType::scalar}), [&](auto& to) { return merge_scalars(to, group, scalar); });
+    BlockRef scalar{BlockType::scalar, {}, {}, range.rows, {}, {}};
+    scalar.file =
+        draft(block_name({segment.id, number_(&NextNumbers::block), BlockType::scalar}), [&](auto& to) { return merge_scalars(to, group, range, scalar); });
     segment.blocks.push_back(scalar);
     ticker_.stage("merge vectors");
     for (std::size_t i = 0; i < schema().vectors().size(); ++i) {
@@ -208,8 +131,8 @@ class CompactionWriter {
       block.type = BlockType::vector_index;
       block.field = schema().vectors()[i].name();
       block.file =
-          draft(block_name({segment.id, number_(&NextNumbers::block), BlockType::vector_index}), [&](auto& to) { return merge_vectors(to, group, i); });
-      build_index(segment.id, i, block, parts(group), base_.deletes);
+          draft(block_name({segment.id, number_(&NextNumbers::block), BlockType::vector_index}), [&](auto& to) { return merge_vectors(to, group, range, i); });
+      build_index(segment.id, i, block, parts(group), base_.deletes, range);
       segment.blocks.push_back(std::move(block));
     }
     return segment;
@@ -228,18 +151,19 @@ class CompactionWriter {
             return write_measured(to, store_, *all[p], schema().vectors()[i], i, base_.deletes, to_.zeros, [this] { ticker_.step(); });
           });
         }
-        if (to_.plan.indexes) build_index(segment.id, i, block, all.subspan(p, 1), {});
+        if (to_.plan.indexes) build_index(segment.id, i, block, all.subspan(p, 1), {}, {0, block.rows});
       }
     return segment;
   }
-  /// Gives a vector block the graph and the codes that it is to have and lacks. Its rows are those of the parts that are not in `deletes`.
-  void build_index(SegmentId segment, std::size_t i, BlockRef& block, Parts parts, const DeleteSet& deletes) {
+  /// Gives a vector block the graph and the codes that it is to have and lacks. Its rows are, of those of the parts that are not in `deletes`, the ones of the
+  /// range.
+  void build_index(SegmentId segment, std::size_t i, BlockRef& block, Parts parts, const DeleteSet& deletes, const LiveRange& range) {
     const auto& field = schema().vectors()[i];
     const auto* const hnsw = block.graph.name.empty() ? graph_of(field, block.rows) : nullptr;
     const bool codes = block.codes.name.empty() && with_codes(field, block.rows);
     if (hnsw == nullptr && !codes) return;
     ticker_.stage("build index");
-    const GraphRows<P> vectors(store_, field, i, parts, deletes, block.rows);
+    const GraphRows<P> vectors(store_, field, i, parts, deletes, range);
     const auto file = [&](BlockType type, auto&& write) {
       return draft(block_name({segment, number_(&NextNumbers::block), type}),
                    [&](auto& to) { return write(to, [&](std::uint64_t steps) { ticker_.step(steps); }); });
@@ -255,11 +179,12 @@ class CompactionWriter {
     if (codes) block.codes = file(BlockType::vector_quant, [&](auto& to, auto step) { return write_codes(to, field.quantizer(), vectors, step); });
   }
   template <class Draft>
-  [[nodiscard]] FileIdentity merge_scalars(Draft& to, const CompactionGroup& group, BlockRef& block) {
-    LiveWindow<P> rows(store_, parts(group), base_.deletes);
+  [[nodiscard]] FileIdentity merge_scalars(Draft& to, const CompactionGroup& group, const LiveRange& range, BlockRef& block) {
+    LiveWindow<P> rows(store_, parts(group), base_.deletes, {range.first, range.last ? ~std::uint64_t{0} : range.rows});
     ScalarBlockWriter<Draft> writer(to, schema());
-    for (bool first = true; rows.fill(default_group_rows); first = false) {
-      if (first) block.first = rows.doc_id(0);
+    std::uint64_t seen = 0;
+    for (; rows.fill(default_group_rows); seen += rows.rows()) {
+      if (seen == 0) block.first = rows.doc_id(0);
       block.last = rows.doc_id(rows.rows() - 1);
       for (std::uint64_t row = 0; row < rows.rows();) {
         const auto written = writer.append_group(rows, row, rows.rows() - row, std::min(text_bytes_, default_text_limit));
@@ -267,21 +192,27 @@ class CompactionWriter {
         row += written;
       }
     }
+    if (seen != range.rows) fail(Errc::corruption, store_.path(), "the segments hold other rows than the manifest says");
     return writer.finish();
   }
   template <class Draft>
-  [[nodiscard]] FileIdentity merge_vectors(Draft& to, const CompactionGroup& group, std::size_t field) {
+  [[nodiscard]] FileIdentity merge_vectors(Draft& to, const CompactionGroup& group, const LiveRange& range, std::size_t field) {
     const auto& vector = schema().vectors()[field];
+    // What gets norms for the first time may have rows without a direction.
+    const bool check = vector.metric() == Metric::cosine && base_.manifest.schema.vectors()[field].metric() != Metric::cosine;
     std::optional<LiveCursor<P>> cursor;
     auto scope = store_.read_scope();
     std::uint64_t steps = 0;
-    return write_flat_block(to, vector.metric(), {vector.dimension(), vector.element()}, group.live, [&](std::uint64_t row) {
+    std::vector<float> numbers;
+    return write_flat_block(to, vector.metric(), {vector.dimension(), vector.element()}, range.rows, [&](std::uint64_t row) {
       // Row after row, and for the norms from the start again.
-      if (row == 0) cursor.emplace(store_, parts(group), base_.deletes);
+      if (row == 0) cursor.emplace(store_, parts(group), base_.deletes, range);
       if (!cursor->next()) fail(Errc::corruption, store_.path(), "the segments hold fewer rows than the manifest says");
       scope.renew();  // before the caller's function runs
-      if (++steps <= group.live) ticker_.step();
-      return cursor->part().vectors(field).row(scope, cursor->row()).data();
+      if (++steps <= range.rows) ticker_.step();
+      const auto stored = cursor->part().vectors(field).row(scope, cursor->row());
+      if (check && steps <= range.rows && is_zero(vector, stored, numbers)) refuse_zero(store_, cursor->part(), cursor->row(), vector);
+      return stored.data();
     });
   }
   void merge_runs() {
@@ -322,17 +253,18 @@ template <StoragePolicy P>
   const auto kept = [&](SegmentRef segment) { return fitted(std::move(segment), old.schema, edit.schema); };
   std::vector<SegmentRef> segments;
   std::size_t i = 0;
-  for (std::size_t g = 0; g < edit.plan.groups.size(); ++g) {
-    const auto& group = edit.plan.groups[g];
+  auto built = edit.segments.begin();
+  for (const auto& group : edit.plan.groups) {
     for (; i < group.segment; ++i) segments.push_back(kept(next.segments[i]));
     if (group.only_adds) {
       // Its files are those that it had; what was flushed into it meanwhile stays behind them.
       segments.push_back(kept(next.segments[i++]));
-      const auto& built = edit.segments[g].blocks;
-      std::copy(built.begin(), built.end(), segments.back().blocks.begin());
+      std::copy(built->blocks.begin(), built->blocks.end(), segments.back().blocks.begin());
+      ++built;
       continue;
     }
-    if (!edit.segments[g].blocks.empty()) segments.push_back(edit.segments[g]);
+    for (const auto end = built + static_cast<std::ptrdiff_t>(group.pieces); built != end; ++built)
+      if (!built->blocks.empty()) segments.push_back(*built);
     i += group.segments;
     // What was flushed into the last of them meanwhile stays where it is.
     auto rest = next.segments[i - 1];

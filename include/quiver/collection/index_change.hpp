@@ -4,6 +4,7 @@
 #include <quiver/collection/options.hpp>
 #include <quiver/index/hnsw_graph.hpp>
 #include <quiver/manifest/version.hpp>
+#include <quiver/segment/part.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -70,10 +71,7 @@ class SchemaHistory {
 /// A schema with index, quantizer or metric of one vector field changed. invalid_argument: there is no such field, or the schema refuses it.
 [[nodiscard]] inline Schema with_index(const Schema& schema, std::string_view name, const IndexSpec& spec) {
   auto vectors = schema.vectors();
-  const auto field = std::find_if(vectors.begin(), vectors.end(), [name](const VectorField& each) { return each.name() == name; });
-  if (field == vectors.end())
-    fail(Errc::invalid_argument, schema.find(name) != nullptr ? "field '" + std::string(name) + "' holds no vectors; give a vector field"
-                                                              : "there is no vector field '" + std::string(name) + "' in the schema");
+  auto* const field = &vectors[vector_ordinal(schema, name)];
   if (spec.metric) field->metric(*spec.metric);
   if (spec.index) field->index(*spec.index);
   if (spec.quantizer)

@@ -32,13 +32,28 @@ template <StoragePolicy P>
   return false;
 }
 
+/// True if a stored vector has no direction. `room` is overwritten.
+[[nodiscard]] inline bool is_zero(const VectorField& field, ByteSpan stored, std::vector<float>& room) {
+  room.resize(field.dimension());
+  load_elements(field.element(), stored, room);
+  return std::all_of(room.begin(), room.end(), [](float x) { return x == 0; });
+}
+/// Throws the error of a document that lives and has such a vector.
+template <StoragePolicy P>
+[[noreturn]] void refuse_zero(const typename P::Store& store, const Part<P>& part, std::uint64_t row, const VectorField& field) {
+  auto scope = store.read_scope();
+  fail(Errc::invalid_vector, store.path(),
+       "document " + quote(part.scalars().key(scope, row)) + ": vector field " + quote(field.name()) +
+           ": a vector of zeros has no direction, which cosine needs; erase or update the document and change the metric then, nothing was changed");
+}
+
 /// Writes vector field `i` of a part, all its rows, with norms. Rows of zeros that are in `deletes` are written like others, and their ids appended to `zeros`;
 /// step() is called for each row. invalid_vector: there is one that lives. REQUIRES: the file matches its checksums.
 template <class Draft, StoragePolicy P, class Step>
 [[nodiscard]] FileIdentity write_measured(Draft& to, const typename P::Store& store, const Part<P>& part, const VectorField& field, std::size_t i,
                                           const DeleteSet& deletes, std::vector<DocId>& zeros, Step&& step) {
   auto scope = store.read_scope();
-  std::vector<float> numbers(field.dimension());
+  std::vector<float> numbers;
   std::uint64_t checked = 0;
   return write_flat_block(to, Metric::cosine, {field.dimension(), field.element()}, part.rows(), [&](std::uint64_t row) {
     scope.renew();
@@ -47,13 +62,9 @@ template <class Draft, StoragePolicy P, class Step>
     if (row < checked) return stored.data();
     checked = row + 1;
     step();
-    load_elements(field.element(), stored, numbers);
-    if (std::any_of(numbers.begin(), numbers.end(), [](float x) { return x != 0; })) return stored.data();
+    if (!is_zero(field, stored, numbers)) return stored.data();
     const auto id = part.doc_id(scope, row);
-    if (!deletes.contains(id))
-      fail(Errc::invalid_vector, store.path(),
-           "document " + quote(part.scalars().key(scope, row)) + ": vector field " + quote(field.name()) +
-               ": a vector of zeros has no direction, which cosine needs; erase or update the document and change the metric then, nothing was changed");
+    if (!deletes.contains(id)) refuse_zero<P>(store, part, row, field);
     zeros.push_back(id);
     return stored.data();
   });

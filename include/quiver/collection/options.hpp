@@ -75,9 +75,11 @@ struct Progress {
 struct OptimizeOptions {
   std::function<bool(const Progress&)> progress = {};  ///< called often, by the calling thread and without a lock; false stops the call
   std::size_t threads = 0;                             ///< at most, to build an index of vectors; 0: all. Merging is done by one
-  /// About the bytes of text to hold at once; 0: 256 MiB. It does not bound what an index of vectors is built in, one field of one segment after the other:
-  /// about 8 m + 8 bytes a row for its links, and 4 x dimension bytes a row for a copy of the vectors, but none where the files are mapped or memory and one
-  /// flush is the whole segment. CreateOptions::segment_rows bounds the rows.
+  /// About the bytes to take at once, besides what the policy keeps of files in memory: of texts while columns are merged (0: 256 MiB), then of the index of
+  /// one field of one segment after the other (0: no bound but CreateOptions::segment_rows). An index takes about 8 m + 45 bytes a row, and 4 x dimension more
+  /// where the vectors have to be copied: those of one flush without deleted rows are not, where files are mapped or memory. Segments are merged as far as
+  /// their index fits, and larger ones that need one are written anew as several, of about the same size. invalid_argument, and nothing is changed: 256 are too
+  /// few.
   std::uint64_t memory = 0;
 };
 

@@ -130,13 +130,21 @@ class Salvage {
   void add(Version version) {
     SavedVersion<P> saved;
     // Searches go without a graph or codes that are damaged, and the next optimize() builds others.
+    const auto keep = [&](FileRef& file, BlockKind kind, auto&& opened) {
+      if (file.name.empty() || block(file, kind, holds_links, opened)) return;
+      saved.lost_indexes.push_back(file.name);
+      file = {};
+    };
     for (auto& segment : version.segments)
-      for (auto& each : segment.blocks)
-        for (const auto& [file, kind] : {std::pair(&each.graph, BlockKind::vector_graph), std::pair(&each.codes, BlockKind::vector_quant)})
-          if (!file->name.empty() && !block(*file, kind, holds_links)) {
-            saved.lost_indexes.push_back(file->name);
-            *file = {};
-          }
+      for (auto& each : segment.blocks) {
+        const auto* const field = version.schema.find_vector(each.field);
+        if (each.type != BlockType::vector_index || field == nullptr) continue;
+        keep(each.graph, BlockKind::vector_graph,
+             [&](auto reader, auto& scope) { typename Part<P>::Graph(std::move(reader), scope, each.graph.identity, each.rows); });
+        keep(each.codes, BlockKind::vector_quant, [&](auto reader, auto& scope) {
+          typename Part<P>::Codes(std::move(reader), scope, each.codes.identity, field->metric(), field->dimension(), each.rows);
+        });
+      }
     for (const auto& segment : version.segments)
       for (const auto& files : part_files(version.schema, segment)) {
         bool whole = block(files.scalar, BlockKind::scalar, files.holds(version.schema));
@@ -157,13 +165,19 @@ class Salvage {
     saved.version = std::move(version);
     saved_.push_back(std::move(saved));
   }
-  /// A file by itself, every byte; looked at once, however many versions name it. `holds` says what depends on it.
   bool block(const FileRef& file, BlockKind kind, const std::string& holds) {
+    return block(file, kind, holds, [](const auto&, const auto&) {});
+  }
+  /// A file by itself, every byte, and then whether it can be opened as what it is to be; looked at once, however many versions name it. `holds` says what
+  /// depends on it.
+  template <class Opened>
+  bool block(const FileRef& file, BlockKind kind, const std::string& holds, Opened&& opened) {
     const auto [known, is_new] = blocks_.emplace(file.name, true);
     if (is_new) {
       known->second = guarded(store_.path() / file.name, [&] {
         auto scope = store_.read_scope();
         Block<typename P::Reader>(open_named_file<P>(store_, file), scope, file.identity, kind).verify(scope);
+        opened(open_named_file<P>(store_, file), scope);
       });
       if (!known->second) problems_.back().what += holds;
     }

@@ -118,7 +118,7 @@ class CollectionState {
         }
         const auto& now = edit.base->manifest.schema;
         edit.schema = change ? change(now) : now;
-        edit.plan = plan_compaction(*edit.base, edit.schema, limits);
+        edit.plan = plan_compaction(*edit.base, edit.schema, limits, IndexMemory(options));
         if (edit.plan.empty() && edit.schema == now) return;
         const auto number = [this](std::uint64_t NextNumbers::*kind) {
           const std::lock_guard guard(write_mutex_);
@@ -147,6 +147,7 @@ class CollectionState {
     if constexpr (WritableStoragePolicy<P>) {
       const auto change = [&](const Schema& schema) { return with_index(schema, field, spec); };
       if (!options.background) return compact(CompactionLimits::only_indexes(true), {options.progress, options.threads, options.memory}, change);
+      check_index_memory(*view()->version_pointer(), change, options);  // before anything is changed
       compact(CompactionLimits::only_indexes(false), {}, change);
       builder_.ask(options, [this](const IndexOptions& asked) { build_missing(asked); });
     }
@@ -388,26 +389,25 @@ class CollectionState {
     if (!apply_compaction(edit, before->deletes, next)) return false;
     next.retained = retained_after(before->manifest, next);
     numbers_.give(next);
-    if (edit.changes_metric()) return publish_metric(edit, std::move(next), *before), true;
     const auto deletes = before->deletes.without(edit.dropped);
     std::vector<typename P::Draft> drafts;
+    if (edit.changes_metric()) drafts = draft_measured<P>(*store_, *before, next, numbers_);
     if (!edit.dropped.empty()) {
       next.deletes = {};
       if (!deletes.empty()) next.deletes = draft_deletes<P>(*store_, drafts, deletes, before->manifest.deletes.count - edit.dropped.size(), next);
       numbers_ = NextNumbers::of(next);
     }
-    commit(
-        std::move(next), drafts, *before, deletes, [&](auto version) { return tip_->without(edit.dropped, std::move(version)); }, edit.opened.get());
+    if (edit.changes_metric()) {
+      // Nothing is in memory, so that nobody sees rows by two metrics.
+      auto log = new_log(next);
+      commit_all(std::move(next), drafts, *before, deletes, std::move(log), edit.opened.get());
+    } else {
+      commit(
+          std::move(next), drafts, *before, deletes, [&](auto version) { return tip_->without(edit.dropped, std::move(version)); }, edit.opened.get());
+    }
     tidy(before->manifest);
+    if (edit.changes_metric()) remove_logs_before(before->manifest);
     return true;
-  }
-  /// `next` is `before` with the edit applied. REQUIRES: nothing is in memory, so that nobody sees rows by two metrics.
-  void publish_metric(const Compaction<P>& edit, Version next, const OpenVersion<P>& before) {
-    auto drafts = draft_measured<P>(*store_, before, next, numbers_);
-    auto log = new_log(next);
-    commit_all(std::move(next), drafts, before, before.deletes, std::move(log), edit.opened.get());
-    tidy(before.manifest);
-    remove_logs_before(before.manifest);
   }
   /// A log for what follows `next`, which names it; none for a volatile store.
   [[nodiscard]] typename LogOf<P>::type new_log(Version& next) const {

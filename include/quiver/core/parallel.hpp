@@ -17,12 +17,14 @@
 
 namespace quiver::detail {
 
+/// How many threads `threads` asks for; 0: all that the machine has.
+[[nodiscard]] inline std::size_t threads_of(std::size_t threads) noexcept { return threads != 0 ? threads : std::max(1u, std::thread::hardware_concurrency()); }
+
 /// Calls task(i) once for every i in [0, count) on up to `threads` threads, the caller's among them (0: all that the machine has).
 /// Tasks are handed out in order. The first exception stops the handing out and is thrown here after all threads have ended.
 template <class Task>
 void parallel_for(std::size_t count, std::size_t threads, Task&& task) {
-  if (threads == 0) threads = std::max(1u, std::thread::hardware_concurrency());
-  threads = std::min(threads, count);
+  threads = std::min(threads_of(threads), count);
   if (threads <= 1) {
     for (std::size_t i = 0; i < count; ++i) task(i);
     return;

@@ -129,7 +129,7 @@ class CodesBlock {
         return;
     }
     fail(Errc::version_mismatch, block_.path(), block_.trailer().data_length,
-         "codes of kind " + std::to_string(kind) + ", which this quiver does not know; use a newer quiver, or build the index again");
+         "codes of kind " + std::to_string(kind) + ", which this quiver does not know; use a newer quiver");
   }
 
   [[nodiscard]] const Block<Reader>& block() const noexcept { return block_; }
@@ -155,7 +155,8 @@ class CodesBlock {
 
  private:
   [[noreturn]] void broken(const std::string& what) const {
-    fail(Errc::corruption, block_.path(), block_.trailer().data_length, what + "; restore the file from a backup, or build the index again");
+    fail(Errc::corruption, block_.path(), block_.trailer().data_length,
+         what + "; restore the file from a backup, or repair() the collection, which costs no document and leaves the index to be built again");
   }
   /// use(quantizer), or `otherwise` where there is none.
   template <class Use, class Result>

@@ -95,7 +95,8 @@ class HnswBlock {
 
  private:
   [[noreturn]] void broken(const std::string& what) const {
-    fail(Errc::corruption, block_.path(), block_.trailer().data_length, what + "; restore the file from a backup, or build the index again");
+    fail(Errc::corruption, block_.path(), block_.trailer().data_length,
+         what + "; restore the file from a backup, or repair() the collection, which costs no document and leaves the index to be built again");
   }
   template <class Scope>
   [[nodiscard]] const std::uint32_t* words(Scope& scope, std::string_view what, std::size_t level, std::uint64_t count) {

@@ -117,8 +117,9 @@ class HnswLinks {
   std::vector<HnswLevel> views_;
 };
 
-/// Links the rows of a space: all of them by one build(), under L2 and cosine so that a walk comes to each if it only keeps enough in mind, or one after the
-/// other as they come.
+/// Links the rows of a space: all of them by one build(), so that a walk comes to each if it only keeps enough in mind, or one after the other as they come.
+/// Where near is not mutual, as under inner product, links to the nearest rows all lead to the same few, the longest, and none leads to most others. There a
+/// row gets links to rows that lie beside it as well, with which the way does not end where these few are deleted.
 template <class Space>
 class HnswBuilder {
  protected:
@@ -135,11 +136,12 @@ class HnswBuilder {
     /// Room for what linking takes, so that a walk may fail for want of memory and nothing after it.
     Worker() {
       candidates.reserve(2 * max_hnsw_m + 1);
+      beside.reserve(2 * max_hnsw_m + 1);
       kept.reserve(2 * max_hnsw_m);
     }
     HnswScratch scratch;
     std::vector<std::vector<Near>> chosen;  // by level: what the row will be linked to
-    std::vector<Near> candidates, kept;
+    std::vector<Near> candidates, beside, kept;
   };
 
   /// REQUIRES: rows < max_hnsw_rows, 2 <= m <= max_hnsw_m, ef_construction > 0.
@@ -155,6 +157,7 @@ class HnswBuilder {
     const auto top = links_.levels().count();
     const auto first = top == 0 ? 0 : links_.levels().rows(top).front();
     step();
+    measure_rows();
     add_all(
         rows, [](std::uint32_t i) { return i; }, first, threads, step);
     return connected(first, step);
@@ -162,14 +165,31 @@ class HnswBuilder {
 
   /// Links the row behind those that are linked. One thread; others may walk meanwhile. bad_alloc: nothing happened.
   /// REQUIRES: rows [0, row) are linked, no others, and row is one of the space.
-  void append(std::uint32_t row, Worker& worker) { add(row, links_.levels().reached(row), 0, worker); }
+  void append(std::uint32_t row, Worker& worker) {
+    if (!to_self_.empty()) to_self_[row] = space_.query(row).at(row);
+    add(row, links_.levels().reached(row), 0, worker);
+  }
   [[nodiscard]] const HnswLinks& links() const noexcept { return links_; }
-  /// As HnswLinks::take.
-  void take(const HnswLinks& first) noexcept { links_.take(first); }
+  /// Takes over the rows that another one has linked. REQUIRES: as HnswLinks::take, of rows of the same space.
+  void take(const HnswBuilder& first) noexcept {
+    links_.take(first.links_);
+    std::copy(first.to_self_.begin(), first.to_self_.end(), to_self_.begin());
+  }
+  /// Memory that it takes.
+  [[nodiscard]] std::uint64_t bytes() const noexcept { return links_.bytes() + space_.rows() + to_self_.size() * sizeof(float); }
 
  protected:
   HnswBuilder(Space space, const HnswBuildParameters& parameters, HnswLinks links)
-      : space_(std::move(space)), parameters_(parameters), links_(std::move(links)), locks_(std::make_unique<std::atomic<bool>[]>(space_.rows())) {}
+      : space_(std::move(space)),
+        parameters_(parameters),
+        links_(std::move(links)),
+        locks_(std::make_unique<std::atomic<bool>[]>(space_.rows())),
+        to_self_(space_.near_is_mutual() ? 0 : space_.rows()) {}
+
+  /// Before any of them is linked, where all rows are there: threads read what this writes. O(rows) distances.
+  void measure_rows() {
+    for (std::uint32_t row = 0; row < to_self_.size(); ++row) to_self_[row] = space_.query(row).at(row);
+  }
 
   /// Links the rows row_at(0) to row_at(count - 1) but `first`, which is where walks begin.
   template <class RowAt, class Step>
@@ -206,13 +226,12 @@ class HnswBuilder {
     });
   }
 
-  /// The links, through which every row can be come to from the one where walks begin, on each of its levels; under inner product not those that are nearest to
-  /// nothing.
+  /// The links, through which every row can be come to from the one where walks begin, on each of its levels.
   template <class Step>
   [[nodiscard]] HnswLinks connected(std::uint32_t first, Step&& step) {
     HnswScratch scratch;
-    if (!space_.near_is_mutual()) return std::move(links_);
-    for (std::size_t level = 0; level <= links_.levels().count(); ++level) connect(links_, level, links_.levels().node(level, first), space_, scratch, step);
+    for (std::size_t level = 0; level <= links_.levels().count(); ++level)
+      connect(links_, level, links_.levels().node(level, first), space_, space_.apart(), scratch, step);
     return std::move(links_);
   }
 
@@ -256,6 +275,7 @@ class HnswBuilder {
       for (std::size_t i = 0; i < worker.scratch.pool.size(); ++i)
         if (worker.scratch.pool[i].node != self) near.push_back({worker.scratch.pool[i].distance, worker.scratch.pool[i].node});
       choose(here, near, parameters_.m, worker.chosen[level]);
+      fill(here, row, near, here.degree / 2, worker.chosen[level], worker.beside);
       if (level != 0) node = here.down[near.empty() ? node : near.front().node];
     }
     // From the ground up: who finds the row on a level can go on below.
@@ -273,14 +293,43 @@ class HnswBuilder {
   /// all as near as the nearest, a quarter of the places: copies of one row would have no other links, and nobody would come to them from elsewhere.
   void choose(const HnswLevel& level, const std::vector<Near>& near, std::size_t most, std::vector<Near>& chosen) const {
     chosen.clear();
+    choose(level, near, most, 0, chosen, [](float distance, std::uint32_t, std::uint32_t) { return distance; });
+  }
+  /// Up to `most` links to what lies beside a row, in addition to those that were chosen, where these are to the same few from all rows: as choose(), of the
+  /// same candidates, by L2. That is 2 d(a, b) - d(a, a) - d(b, b), d being one less the inner product.
+  void fill(const HnswLevel& level, std::uint32_t row, const std::vector<Near>& near, std::size_t most, std::vector<Near>& chosen,
+            std::vector<Near>& beside) const {
+    if (space_.near_is_mutual() || chosen.size() >= most) return;
+    const auto apart = [&](float distance, std::uint32_t a, std::uint32_t b) { return number_or_far(2 * distance - to_self_[a] - to_self_[b]); };
+    beside.clear();
+    for (const auto& each : near) {
+      const bool taken = std::any_of(chosen.begin(), chosen.end(), [&](const Near& other) { return other.node == each.node; });
+      if (!taken) beside.push_back({apart(each.distance, row, level.row(each.node)), each.node});
+    }
+    const auto looked_at = std::min(beside.size(), 8 * most);  // of what is farther hardly any would be taken
+    std::partial_sort(beside.begin(), beside.begin() + static_cast<std::ptrdiff_t>(looked_at), beside.end(), is_nearer);
+    beside.resize(looked_at);
+    choose(level, beside, most, chosen.size(), chosen, apart);
+  }
+  /// Adds to what was chosen until there are `most`, each tested against those from `first` on by measured(their distance, row, row).
+  template <class Measured>
+  void choose(const HnswLevel& level, const std::vector<Near>& near, std::size_t most, std::size_t first, std::vector<Near>& chosen,
+              Measured&& measured) const {
     std::size_t copies = 0;
     for (const auto& candidate : near) {
       if (chosen.size() == most) break;
-      if (candidate.distance <= near.front().distance && ++copies > std::max<std::size_t>(most / 4, 1)) continue;
-      const auto query = space_.query(level.row(candidate.node));
-      const bool apart = std::none_of(chosen.begin(), chosen.end(), [&](const Near& taken) { return query.at(level.row(taken.node)) < candidate.distance; });
+      if (candidate.distance <= near.front().distance && ++copies > std::max<std::size_t>((most - first) / 4, 1)) continue;
+      const auto row = level.row(candidate.node);
+      const auto query = space_.query(row);
+      const bool apart = std::none_of(chosen.begin() + static_cast<std::ptrdiff_t>(first), chosen.end(), [&](const Near& taken) {
+        const auto other = level.row(taken.node);
+        return measured(query.at(other), row, other) < candidate.distance;
+      });
       if (apart) chosen.push_back(candidate);
     }
+  }
+  [[nodiscard]] static bool is_nearer(const Near& a, const Near& b) noexcept {
+    return a.distance < b.distance || (a.distance == b.distance && a.node < b.node);
   }
   static void write(std::uint32_t* links, std::size_t degree, const std::vector<Near>& nodes) noexcept {
     for (std::size_t i = 0; i < degree; ++i) __atomic_store_n(links + i, i < nodes.size() ? nodes[i].node : no_link, __ATOMIC_RELEASE);
@@ -308,9 +357,10 @@ class HnswBuilder {
     candidates.clear();
     candidates.push_back({from.distance, to});
     for (std::size_t i = 0; i < used; ++i) candidates.push_back({number_or_far(worker.scratch.distances[i]), links[i]});
-    std::sort(candidates.begin(), candidates.end(),
-              [](const Near& a, const Near& b) { return a.distance < b.distance || (a.distance == b.distance && a.node < b.node); });
-    choose(level, candidates, level.degree, worker.kept);
+    std::sort(candidates.begin(), candidates.end(), is_nearer);
+    const std::size_t beside = space_.near_is_mutual() ? 0 : level.degree / 4;
+    choose(level, candidates, level.degree - beside, worker.kept);
+    fill(level, row, candidates, std::max<std::size_t>(level.degree / 2, worker.kept.size() + beside), worker.kept, worker.beside);
     write(links, level.degree, worker.kept);
   }
 
@@ -318,6 +368,7 @@ class HnswBuilder {
   HnswBuildParameters parameters_;
   HnswLinks links_;
   std::unique_ptr<std::atomic<bool>[]> locks_;  // by row
+  std::vector<float> to_self_;                  // by row, where near is not mutual: its distance to itself
 };
 
 }  // namespace quiver::detail

@@ -1,5 +1,4 @@
-// A graph that begins as the graph of some of its rows: what was deleted is taken out, what is new is inserted, and under L2 and cosine no row is out of reach
-// afterwards.
+// A graph that begins as the graph of some of its rows: what was deleted is taken out, what is new is inserted, and no row is out of reach afterwards.
 #pragma once
 
 #include <quiver/index/hnsw_builder.hpp>
@@ -35,6 +34,21 @@ struct HnswOrigin {
     const auto above = std::count_if(rows, rows + graph.upper.front().nodes, [&](std::uint32_t row) { return is_kept(to[row]); });
     return static_cast<std::size_t>(above) * 2 * m >= kept;
   }
+  /// True if the rows that are not kept were linked to about as much as others: of the links of those that are kept no more than one in twelve beyond the share
+  /// of the rows is lost. Else, as where the longest rows go under inner product, what is left has links to find others, few to find them well. O(links).
+  [[nodiscard]] bool loses_links_evenly() const noexcept {
+    const auto& ground = graph.ground;
+    std::uint64_t links = 0, lost = 0, gone = 0;
+    for (std::uint32_t row = 0; row < ground.nodes; ++row) {
+      if (to[row] == no_link) {
+        ++gone;
+        continue;
+      }
+      const auto* const all = ground.links_of(row);
+      for (std::size_t i = 0; i < ground.degree && all[i] < ground.nodes; ++i, ++links) lost += static_cast<std::uint64_t>(to[all[i]] == no_link);
+    }
+    return static_cast<double>(lost) * ground.nodes * 12 <= static_cast<double>(links) * static_cast<double>(gone) * 13;
+  }
 };
 
 /// Links every row of a space, those of another graph by its links. One use.
@@ -53,6 +67,7 @@ class HnswMerger : HnswBuilder<Space> {
   template <class Step>
   [[nodiscard]] HnswLinks build(std::size_t threads, Step&& step) {
     const auto& levels = this->links_.levels();
+    this->measure_rows();
     for (std::size_t level = 0; level <= std::min(levels.count(), origin_.graph.upper.size()); ++level) mend(level, threads, step);
     // Where walks begin until the row where they will is linked.
     auto top = levels.count();

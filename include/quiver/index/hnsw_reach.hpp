@@ -10,11 +10,14 @@
 
 namespace quiver::detail {
 
-/// The nodes of a level that can be come to from one of them, and for each a link through which. Memory of 4 bytes a node. One thread; nobody changes links
+/// The nodes of a level that can be come to from one of them, and for each a link through which. Memory of 8 bytes a node. One thread; nobody changes links
 /// meanwhile.
 class HnswReach {
  public:
-  HnswReach(const HnswLevel& level, std::uint32_t root) : level_(level), from_(level.nodes, no_link) { add(root, root); }
+  HnswReach(const HnswLevel& level, std::uint32_t root) : level_(level), from_(level.nodes, no_link) {
+    open_.reserve(level.nodes);
+    add(root, root);
+  }
 
   [[nodiscard]] bool has(std::uint32_t node) const noexcept { return from_[node] != no_link; }
   /// True if without that link the other node might be out of reach.
@@ -43,16 +46,17 @@ class HnswReach {
   std::uint32_t last_ = 0;
 };
 
-/// Links every node of a level that cannot be come to from `root` to one that can, as near a one as a short walk finds, in the place of a link that no other
-/// node hangs on. step() is called after each that had to be. One thread; the same links give the same ones.
+/// Links every node of a level that cannot be come to from `root` to one that can, as near a one by `apart` as a short walk finds, in the place of the link
+/// that is the farthest by `space` of those that no other node hangs on. step() is called after each that had to be. One thread; the same links give the same
+/// ones.
 template <class Links, class Space, class Step>
-void connect(Links& links, std::size_t l, std::uint32_t root, const Space& space, HnswScratch& scratch, Step&& step) {
+void connect(Links& links, std::size_t l, std::uint32_t root, const Space& space, const Space& apart, HnswScratch& scratch, Step&& step) {
   const auto& level = links.level(l);
   HnswReach reach(level, root);
   std::uint64_t distances = 0;
   for (std::uint32_t node = 0; node < level.nodes; ++node) {
     if (reach.has(node)) continue;
-    const auto query = space.query(level.row(node));
+    const auto query = apart.query(level.row(node));
     walk(level, query, root, level.degree, scratch, distances);  // comes to none but those that it can
     const auto place = [&](std::uint32_t from) {
       auto* const all = links.links_of(l, from);

@@ -73,8 +73,10 @@ class FlatRowSpace {
 
   FlatRowSpace(Metric metric, const FlatRows& rows) noexcept : metric_(metric), rows_(rows) {}
   [[nodiscard]] std::uint32_t rows() const noexcept { return static_cast<std::uint32_t>(rows_.count); }
-  /// False where few rows are near all others: their links are not to be given up for rows that are near to nobody.
+  /// False where few rows are near all others, and most rows near to nobody.
   [[nodiscard]] bool near_is_mutual() const noexcept { return metric_ != Metric::inner_product; }
+  /// The same rows by a distance under which near is mutual.
+  [[nodiscard]] FlatRowSpace apart() const noexcept { return {near_is_mutual() ? metric_ : Metric::l2, rows_}; }
   [[nodiscard]] Query query(std::uint32_t row) const noexcept { return Query(rows_, FlatQuery::of_row(metric_, rows_, row)); }
 
  private:

@@ -31,7 +31,7 @@ class LiveGraph {
     /// Rows that are linked, the first ones. What a walk meets besides was linked while it went on.
     [[nodiscard]] std::uint32_t covered() const noexcept { return covered_.load(std::memory_order_acquire); }
     /// Memory that it takes.
-    [[nodiscard]] std::uint64_t bytes() const noexcept { return builder_.links().bytes() + room_; }
+    [[nodiscard]] std::uint64_t bytes() const noexcept { return builder_.bytes(); }
 
     /// use(pool) with the rows nearest to the query, `ef` at most, some of which may not be among the first `covered`. Returns how many distances that took.
     /// REQUIRES: `covered` is what covered() said, and not 0; the rows that are linked meanwhile may be read by this thread.
@@ -72,6 +72,7 @@ class LiveGraph {
       std::uint32_t room;
       [[nodiscard]] std::uint32_t rows() const noexcept { return room; }
       [[nodiscard]] Query query(std::uint32_t row) const noexcept { return space.query(row); }
+      [[nodiscard]] bool near_is_mutual() const noexcept { return space.near_is_mutual(); }
     };
 
     HnswBuildParameters parameters_;
@@ -112,7 +113,7 @@ class LiveGraph {
     const auto covered = stage_->covered();
     const auto room = static_cast<std::uint32_t>(std::min<std::uint64_t>(std::uint64_t{covered} * 2, max_hnsw_rows - 1));
     auto next = std::make_shared<Stage>(space_, parameters_, room);
-    next->builder_.take(stage_->builder_.links());
+    next->builder_.take(stage_->builder_);
     next->covered_.store(covered, std::memory_order_relaxed);
     publish(std::move(next));
   }

@@ -17,27 +17,42 @@ namespace quiver::detail {
 
 static_assert(Hnsw::max_m == max_hnsw_m);  // index/ does not know the schema
 
-/// One vector field of the live rows of some parts, dense and in their order: those of a single part in memory that all live as they are, else a copy, of
-/// element_bytes x dimension a row. Refers to the parts. Immutable.
+/// About the bytes that building the index of a field takes for each row: its links on all levels, a lock, what tells whether walks come to it and which row
+/// of a graph that is gone on with it was, what each thread has seen, its norm or distance to itself, and where it is copied, the vector.
+[[nodiscard]] constexpr std::uint64_t index_build_bytes(const VectorField& field, const Hnsw& hnsw, std::size_t threads, bool copied) noexcept {
+  const auto above = (4 * hnsw.m + 16 + hnsw.m - 2) / (hnsw.m - 1);  // a row is on 1 / (m - 1) levels above the ground on average
+  return 8 * hnsw.m + above + 32 + (threads + 4) / 5 + 4 + (copied ? field.dimension() * element_bytes(field.element()) : 0);
+}
+
+/// The rows of a field in a range of the live ones of some parts, if they are one behind the other in memory.
+template <StoragePolicy P>
+[[nodiscard]] std::optional<FlatRows> rows_in_place(std::size_t field, typename LiveCursor<P>::Parts parts, const DeleteSet& deletes, const LiveRange& range) {
+  if (parts.size() != 1 || deletes.any(parts.front()->first(), parts.front()->last())) return {};
+  const auto all = parts.front()->vectors(field).in_memory();
+  if (!all || range.first > all->count || range.rows > all->count - range.first) return {};
+  return all->part(static_cast<std::size_t>(range.first), static_cast<std::size_t>(range.rows));
+}
+
+/// One vector field of the rows of a range, dense and in their order: as they are where rows_in_place() has them, else a copy, of element_bytes x dimension a
+/// row. Refers to the parts. Immutable.
 template <StoragePolicy P>
 class GraphRows {
  public:
-  /// REQUIRES: `rows` is how many live. corruption: there are fewer.
+  /// corruption: there are fewer rows.
   GraphRows(const typename P::Store& store, const VectorField& vector, std::size_t field, typename LiveCursor<P>::Parts parts, const DeleteSet& deletes,
-            std::uint64_t rows)
-      : metric_(vector.metric()), element_(vector.element()), dimension_(vector.dimension()), rows_(static_cast<std::size_t>(rows)) {
-    if (parts.size() == 1 && parts.front()->rows() == rows) in_place_ = parts.front()->vectors(field).in_memory();
+            const LiveRange& range)
+      : metric_(vector.metric()), element_(vector.element()), dimension_(vector.dimension()), rows_(static_cast<std::size_t>(range.rows)) {
+    in_place_ = rows_in_place<P>(field, parts, deletes, range);
     std::vector<float> room;
+    if (metric_ == Metric::cosine && !(in_place_ && in_place_->inverse_norms != nullptr)) inverse_norms_.resize(rows_);
     if (in_place_) {
-      if (metric_ != Metric::cosine || in_place_->inverse_norms != nullptr) return;
-      // Written under another metric.
-      for (std::size_t row = 0; row < rows_; ++row) inverse_norms_.push_back(inverse_norm({in_place_->floats(row, 1, room), dimension_}));
+      // Perhaps written under another metric.
+      for (std::size_t row = 0; row < inverse_norms_.size(); ++row) inverse_norms_[row] = inverse_norm({in_place_->floats(row, 1, room), dimension_});
       return;
     }
     values_.resize(rows_ * dimension_ * element_bytes(element_));
-    LiveCursor<P> cursor(store, parts, deletes);
+    LiveCursor<P> cursor(store, parts, deletes, range);
     auto scope = store.read_scope();
-    if (metric_ == Metric::cosine) inverse_norms_.resize(rows_);
     for (std::size_t row = 0; row < rows_; ++row) {
       if (!cursor.next()) fail(Errc::corruption, store.path(), "the segments hold fewer rows than the manifest says");
       scope.renew();

@@ -13,11 +13,9 @@ namespace quiver::detail {
 
 /// True if a graph of `rows` rows, so many of which live, is to be gone on with in one of `rows_in_all`. index/README.md has the measurements behind it: of
 /// fewer than a quarter building anew is as fast. Links between distant rows are made while there are few and become fewer with every row that is taken out,
-/// so of all that there have been since the graph was built anew a third may go. Under inner product none: rows are found through the longest, few others.
-[[nodiscard]] constexpr bool pays_to_keep(Metric metric, std::uint64_t living, std::uint64_t rows, std::uint64_t taken_out,
-                                          std::uint64_t rows_in_all) noexcept {
-  const auto gone = taken_out + (rows - living);
-  return living != 0 && living >= rows_in_all / 4 && (metric == Metric::inner_product ? gone == 0 : gone <= rows_in_all / 2);
+/// so of all that there have been since the graph was built anew a third may go.
+[[nodiscard]] constexpr bool pays_to_keep(std::uint64_t living, std::uint64_t rows, std::uint64_t taken_out, std::uint64_t rows_in_all) noexcept {
+  return living != 0 && living >= rows_in_all / 4 && taken_out + (rows - living) <= rows_in_all / 2;
 }
 
 /// The graph of one field of one of some parts, if one is worth to be kept, and where its rows go when the live rows of all parts are numbered in their order.
@@ -26,7 +24,7 @@ template <StoragePolicy P>
 class GraphOrigin {
  public:
   /// Looks for graphs of these parameters. Reads the file of the one that it takes, and takes none whose file cannot be read or does not match its checksums: a
-  /// graph can always be built anew. `rows`: how many live.
+  /// graph can always be built anew. `rows`: how many live, or it takes none.
   GraphOrigin(const typename P::Store& store, const VectorField& vector, std::size_t field, typename LiveCursor<P>::Parts parts, const DeleteSet& deletes,
               std::uint64_t rows, const HnswBuildParameters& parameters) {
     const Part<P>* best = nullptr;
@@ -37,7 +35,7 @@ class GraphOrigin {
       const auto living = part.rows() - deletes.count(part.first(), part.last());
       const auto* const graph = part.graph(field);
       if (living > most && graph != nullptr && graph->parameters().m == parameters.m && graph->parameters().ef_construction == parameters.ef_construction &&
-          pays_to_keep(vector.metric(), living, part.rows(), graph->parameters().taken_out, rows))
+          pays_to_keep(living, part.rows(), graph->parameters().taken_out, rows))
         best = &part, most = living, first = before, which = i;
       before += living;
     }
@@ -52,6 +50,8 @@ class GraphOrigin {
     if (most != 0 || cursor.next()) return;
     origin.to = to_;
     if (!origin.keeps_levels(parameters.m)) return;
+    // Rows are found through the longest: where these went, others have to be linked to in their places, which takes a walk for each row.
+    if (vector.metric() == Metric::inner_product && !origin.loses_links_evenly()) return;
     origin_ = origin;
     taken_out_ = static_cast<std::uint32_t>(best->graph(field)->parameters().taken_out + best->rows() - living);
   }

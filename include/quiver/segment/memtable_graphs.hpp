@@ -52,6 +52,8 @@ class MemtableSpace {
 
   MemtableSpace(const Memtable& memtable, std::size_t field, Metric metric) noexcept : memtable_(&memtable), field_(field), metric_(metric) {}
   [[nodiscard]] Query query(std::uint32_t row) const noexcept { return {*memtable_, field_, FlatQuery::of_row(metric_, memtable_->one(field_, row), 0)}; }
+  /// As FlatRowSpace::near_is_mutual().
+  [[nodiscard]] bool near_is_mutual() const noexcept { return metric_ != Metric::inner_product; }
 
  private:
   const Memtable* memtable_;

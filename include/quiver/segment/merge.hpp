@@ -12,16 +12,30 @@
 
 namespace quiver::detail {
 
-/// Goes from one live row to the next, in doc-id order. Refers to all it is given. One thread.
+/// Some of the live rows of some parts, which are numbered in their order.
+struct LiveRange {
+  std::uint64_t first = 0, rows = ~std::uint64_t{0};
+  bool last = true;  // there are none behind them
+};
+
+/// Goes from one live row of a range to the next, in doc-id order. Refers to all it is given. One thread.
 template <StoragePolicy P>
 class LiveCursor {
  public:
   using Parts = std::span<const std::shared_ptr<const Part<P>>>;
 
-  LiveCursor(const typename P::Store& store, Parts parts, const DeleteSet& deletes) : parts_(parts), deletes_(&deletes), scope_(store.read_scope()) { enter(); }
+  LiveCursor(const typename P::Store& store, Parts parts, const DeleteSet& deletes, const LiveRange& range = {})
+      : parts_(parts), deletes_(&deletes), scope_(store.read_scope()) {
+    enter();
+    for (auto skipped = range.first; skipped != 0 && next(); --skipped) {
+    }
+    left_ = range.rows;
+  }
 
   /// Moves to the next row, the first time to the first; false: there is none.
   bool next() {
+    if (left_ == 0) return false;
+    --left_;
     for (row_ = started_ ? row_ + 1 : 0, started_ = true; part_ < parts_.size(); ++part_, row_ = 0, enter()) {
       for (; row_ < parts_[part_]->rows(); ++row_) {
         if (!holes_) return true;
@@ -42,7 +56,7 @@ class LiveCursor {
   const DeleteSet* deletes_;
   typename P::ReadScope scope_;
   std::size_t part_ = 0;
-  std::uint64_t row_ = 0;
+  std::uint64_t row_ = 0, left_ = ~std::uint64_t{0};
   bool started_ = false;
   bool holes_ = false;  // in this part
 };
@@ -51,8 +65,8 @@ class LiveCursor {
 template <StoragePolicy P>
 class LiveWindow {
  public:
-  LiveWindow(const typename P::Store& store, typename LiveCursor<P>::Parts parts, const DeleteSet& deletes)
-      : cursor_(store, parts, deletes), scope_(store.read_scope()) {}
+  LiveWindow(const typename P::Store& store, typename LiveCursor<P>::Parts parts, const DeleteSet& deletes, const LiveRange& range = {})
+      : cursor_(store, parts, deletes, range), scope_(store.read_scope()) {}
 
   /// Takes the next rows, up to `most`, in place of those before; false: there are no more.
   bool fill(std::uint64_t most) {

@@ -51,10 +51,12 @@ struct Projection {
   }
 };
 
-/// The vector field that a search names, by ordinal; invalid_argument if there is none of that name.
+/// The vector field of a name, by ordinal; invalid_argument if there is none.
 [[nodiscard]] inline std::size_t vector_ordinal(const Schema& schema, std::string_view name) {
   const auto* field = schema.find_vector(name);
-  if (field == nullptr) fail(Errc::invalid_argument, "there is no vector field '" + std::string(name) + "' in the schema");
+  if (field == nullptr)
+    fail(Errc::invalid_argument, schema.find(name) != nullptr ? "field '" + std::string(name) + "' holds no vectors; give a vector field"
+                                                              : "there is no vector field '" + std::string(name) + "' in the schema");
   return static_cast<std::size_t>(field - schema.vectors().data());
 }
 
@@ -82,14 +84,16 @@ struct PartFiles {
 inline constexpr const char* holds_links = "; searches are fast through it, nothing else is lost with it";
 inline constexpr const char *holds_keys = "; documents are found by their keys through it", *holds_deletes = "; it says which documents are deleted";
 
-/// Opens a file that a manifest names: if it is not there, that is corruption, not absence.
+inline constexpr const char* or_repair = ", or repair() the collection, which costs no document and leaves the index to be built again";
+
+/// Opens a file that a manifest names: if it is not there, that is corruption, not absence. `otherwise`: what else may be done about it.
 template <StoragePolicy P>
-[[nodiscard]] typename P::Reader open_named_file(const typename P::Store& store, const FileRef& file) {
+[[nodiscard]] typename P::Reader open_named_file(const typename P::Store& store, const FileRef& file, const char* otherwise = "") {
   try {
     return store.open(file.name, file.identity);
   } catch (const Error& e) {
     if (e.code() == Errc::not_found)
-      fail(Errc::corruption, store.path() / file.name, "the manifest names this file and it is not there; restore it from a backup");
+      fail(Errc::corruption, store.path() / file.name, std::string("the manifest names this file and it is not there; restore it from a backup") + otherwise);
     throw;
   }
 }
@@ -111,11 +115,12 @@ class Part {
       const auto& field = schema.vectors()[i];
       vectors_.emplace_back(open_named_file<P>(store, file), scope, file.identity, field.metric(), VectorShape(field.dimension(), field.element()), rows_);
       const auto& graph = files.graphs[i];
-      graphs_.push_back(graph.name.empty() ? nullptr : std::make_unique<const Graph>(open_named_file<P>(store, graph), scope, graph.identity, rows_));
+      graphs_.push_back(graph.name.empty() ? nullptr
+                                           : std::make_unique<const Graph>(open_named_file<P>(store, graph, or_repair), scope, graph.identity, rows_));
       const auto& codes = files.codes[i];
-      codes_.push_back(codes.name.empty()
-                           ? nullptr
-                           : std::make_unique<const Codes>(open_named_file<P>(store, codes), scope, codes.identity, field.metric(), field.dimension(), rows_));
+      codes_.push_back(codes.name.empty() ? nullptr
+                                          : std::make_unique<const Codes>(open_named_file<P>(store, codes, or_repair), scope, codes.identity, field.metric(),
+                                                                          field.dimension(), rows_));
     }
     if (scalars_.rows() != rows_)
       fail(Errc::corruption, scalars_.reader().path(),
