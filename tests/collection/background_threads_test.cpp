@@ -6,6 +6,7 @@
 #include "support/clusters.hpp"
 #include "support/error_code.hpp"
 #include "support/policies.hpp"
+#include "support/soon.hpp"
 #include "support/store_files.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -72,11 +73,6 @@ void fill(C& c) {
     c.flush();
   }
 }
-template <class Condition>
-bool comes(Condition&& condition) {
-  for (int i = 0; i < 6000 && !condition(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  return condition();
-}
 bool says(const std::string& text, const std::string& words) { return text.find(words) != std::string::npos; }
 
 /// Data files that no manifest in the folder names.
@@ -101,13 +97,13 @@ BOOST_AUTO_TEST_CASE(what_fails_is_tried_again_and_its_error_stays_until_then) {
   background.start([&] {
     if (++calls; fails) detail::fail(Errc::no_space, "call " + std::to_string(calls));
   });
-  BOOST_TEST(comes([&] { return calls >= 2; }));
+  BOOST_TEST(soon([&] { return calls >= 2; }));
   BOOST_TEST(says(background.error(), "call 1"), background.error());
   fails = false;
-  BOOST_TEST(comes([&] { return background.error().empty(); }));
+  BOOST_TEST(soon([&] { return background.error().empty(); }));
   const int before = calls;
   background.wake();
-  BOOST_TEST(comes([&] { return calls > before; }));
+  BOOST_TEST(soon([&] { return calls > before; }));
   background.stop();
   BOOST_TEST(background.stopping());
   background.stop();
@@ -143,7 +139,7 @@ BOOST_AUTO_TEST_CASE(a_damaged_input_is_told_and_writing_and_reading_go_on) {
   put_byte(static_cast<char>(whole[whole.size() / 4] ^ 1));
   c.insert(numbered(7));
   c.flush();
-  BOOST_TEST_REQUIRE(comes([&] { return !c.stats().background_error.empty(); }));
+  BOOST_TEST_REQUIRE(soon([&] { return !c.stats().background_error.empty(); }));
   BOOST_TEST(says(c.stats().background_error, name), c.stats().background_error);
   const auto version = c.stats().version;
   BOOST_TEST(c.segments()[0].rows == 8u);
@@ -158,7 +154,7 @@ BOOST_AUTO_TEST_CASE(a_damaged_input_is_told_and_writing_and_reading_go_on) {
   BOOST_TEST(c.stats().version == version + 4);
   BOOST_TEST(!c.stats().background_error.empty());
   put_byte(whole[whole.size() / 4]);
-  BOOST_TEST(comes([&] { return c.stats().background_error.empty(); }));
+  BOOST_TEST(soon([&] { return c.stats().background_error.empty(); }));
   BOOST_TEST(c.segments()[0].sealed);
   BOOST_TEST(c.count() == 11u);
   BOOST_TEST(c.verify().ok());
@@ -180,11 +176,11 @@ BOOST_AUTO_TEST_CASE(a_disk_that_is_full_for_a_while_spoils_nothing) {
       c.erase({"k0", "k1", "k2"}, {Durability::buffered});
       BesideFileSystem::plan(call, ENOSPC, skipped);
       c.flush();
-      BOOST_TEST_REQUIRE(comes([] { return BesideFileSystem::left == 0; }));
-      BOOST_TEST_REQUIRE(comes([&] { return !c.stats().background_error.empty() || c.segments()[0].sealed; }));
+      BOOST_TEST_REQUIRE(soon([] { return BesideFileSystem::left == 0; }));
+      BOOST_TEST_REQUIRE(soon([&] { return !c.stats().background_error.empty() || c.segments()[0].sealed; }));
       c.insert(numbered(10));
       c.flush();
-      BOOST_TEST(comes([&] { return c.stats().background_error.empty() && c.segments()[0].sealed; }), c.stats().background_error);
+      BOOST_TEST(soon([&] { return c.stats().background_error.empty() && c.segments()[0].sealed; }), c.stats().background_error);
       BOOST_TEST(c.stats().deleted == 0u);
       BOOST_TEST(c.count() == 8u);
       BOOST_TEST(unnamed(folder.path()).empty());
@@ -203,10 +199,10 @@ BOOST_AUTO_TEST_CASE(a_manifest_that_finds_no_room_leaves_none_of_the_files_that
   // Nothing was deleted and runs are few: a scalar block, a vector block, and then the manifest.
   BesideFileSystem::plan(Call::create, ENOSPC, 2);
   c.flush();
-  BOOST_TEST(comes([&] { return !c.stats().background_error.empty(); }));
+  BOOST_TEST(soon([&] { return !c.stats().background_error.empty(); }));
   BOOST_TEST(BesideFileSystem::left == 0);
   BOOST_TEST(unnamed(folder.path()).empty());
-  BOOST_TEST(comes([&] { return c.segments()[0].sealed; }), c.stats().background_error);
+  BOOST_TEST(soon([&] { return c.segments()[0].sealed; }), c.stats().background_error);
   BOOST_TEST(names_with(folder.path(), "idmap-").size() == 8u);
   BOOST_TEST(c.count() == 8u);
   BOOST_TEST(c.verify().ok());
@@ -225,7 +221,7 @@ BOOST_AUTO_TEST_CASE(what_is_deleted_in_segments_that_are_not_merged_stays_delet
   // Only the one in the middle has lost enough.
   c.erase({"k3", "k11", "k12", "k13", "k14", "k25"}, {Durability::buffered});
   c.flush();
-  BOOST_TEST(comes([&] { return c.stats().deleted == 2u; }), c.stats().background_error);
+  BOOST_TEST(soon([&] { return c.stats().deleted == 2u; }), c.stats().background_error);
   BOOST_TEST(c.count() == 24u);
   for (const auto* key : {"k3", "k12", "k25"}) BOOST_TEST(!c.fetch(key).has_value(), key);
   BOOST_TEST(c.verify().ok());
@@ -274,7 +270,7 @@ BOOST_AUTO_TEST_CASE(a_sealed_segment_gets_its_graph_with_the_deleted_rows_that_
     const std::vector<std::string> erased(dead.begin(), dead.end());
     c.erase(std::span<const std::string>(erased), {Durability::buffered});
     c.flush();
-    BOOST_TEST(comes([&] { return c.segments()[1].rows == 200u || !c.stats().background_error.empty(); }));
+    BOOST_TEST(soon([&] { return c.segments()[1].rows == 200u || !c.stats().background_error.empty(); }));
     BOOST_TEST(c.stats().background_error == "");
     check(c);
   }

@@ -3,6 +3,7 @@
 #include "support/error_code.hpp"
 #include "support/policies.hpp"
 #include "support/sanitized.hpp"
+#include "support/soon.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -100,8 +101,7 @@ BOOST_AUTO_TEST_CASE(in_the_background_many_flushes_become_few_segments_and_dele
       return false;  // merged away between two looks
     }
   };
-  for (int wait = 0; wait < 3000 && !settled(); ++wait) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  BOOST_TEST(settled());
+  BOOST_TEST(soon(settled));
   BOOST_TEST(c.count() == 10u);
   BOOST_TEST(c.verify().ok());
   c.close();

@@ -24,16 +24,6 @@ const Hnsw graph{.m = 8, .ef_construction = 60, .ef = 48};
 
 Schema flat() { return schema(Metric::l2, Flat{}); }
 
-/// Waits for something that a thread of the collection's own does.
-template <class Done>
-bool soon(Done&& done) {
-  for (int i = 0; i < 3'000; ++i) {
-    if (done()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return false;
-}
-
 }  // namespace
 }  // namespace create_index
 

@@ -6,6 +6,7 @@
 #include "support/error_code.hpp"
 #include "support/policies.hpp"
 #include "support/sanitized.hpp"
+#include "support/soon.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -82,7 +83,7 @@ void check(const C& moment, const Clusters& data, std::span<const float> query, 
 
 template <class P, class... Where>
 void run(const IndexType& index, const Where&... where) {
-  const std::size_t rows = slow ? 2'500 : 8'000;
+  const std::size_t rows = slow ? 1'200 : 8'000;
   const Clusters data = [&] {
     Clusters out(rows, dimension, 20, 3);
     out.scale(3, 0.2f);
@@ -158,13 +159,13 @@ void run(const IndexType& index, const Where&... where) {
     insert(step);
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-  for (int waited = 0; !board.enough() && waited < 3'000; ++waited) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  const bool enough = soon([&] { return board.enough(); });
   board.done = true;
   for (auto& thread : threads) thread.join();
   BOOST_TEST(board.wrong == "");
   BOOST_TEST_MESSAGE(board.changes << " changes, " << board.ended << " ended by a vector of zeros, " << board.refused << " of which were refused; answers "
                                    << board.answers[0] << " l2, " << board.answers[1] << " inner product, " << board.answers[2] << " cosine");
-  BOOST_TEST(board.enough());
+  BOOST_TEST(enough);
   BOOST_TEST(c.stats().background_error == "");
   BOOST_TEST(c.verify().ok());
   c.erase("zero");

@@ -146,7 +146,7 @@ BOOST_AUTO_TEST_CASE(a_machine_that_stops_during_a_change_leaves_one_metric_or_t
     bool right = true;
     const auto check = [&](const Fates& fates, bool finished) {
       const auto disk = disk_after(base, log, fates);
-      if (!finished && !seen.insert(hash_tree(*disk)).second) return true;
+      if (!finished && (!seen.insert(hash_tree(*disk)).second || (slow && seen.size() % 4 != 0))) return true;
       Recording::mount(disk);
       const auto metric = run.held();
       right = metric.has_value() && (!finished || metric == run.to());

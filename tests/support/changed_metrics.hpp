@@ -6,17 +6,16 @@
 #include "support/clusters.hpp"
 #include "support/element_rows.hpp"
 #include "support/policies.hpp"
+#include "support/soon.hpp"
 
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
 #include <bit>
-#include <chrono>
 #include <filesystem>
 #include <set>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -115,14 +114,6 @@ template <class C>
   for (const auto& entry : std::filesystem::recursive_directory_iterator(store))
     if (entry.path().extension() == ending) out.insert(entry.path().lexically_relative(store).generic_string());
   return out;
-}
-template <class Done>
-[[nodiscard]] bool soon(Done&& done) {
-  for (int i = 0; i < 3'000; ++i) {
-    if (done()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return false;
 }
 /// Rows of very different lengths, so that each metric has neighbours of its own.
 [[nodiscard]] inline ElementRows uneven(std::size_t count, unsigned seed, std::size_t zero = ~std::size_t{0}) {

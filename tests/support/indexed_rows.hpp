@@ -5,16 +5,15 @@
 
 #include "support/clusters.hpp"
 #include "support/sanitized.hpp"
+#include "support/soon.hpp"
 
 #include <boost/test/unit_test.hpp>
 
-#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 namespace quiver::test::indexed_rows {
@@ -86,15 +85,6 @@ Collection<P> indexed(const Clusters& data, const Where&... where) {
   return found;
 }
 
-/// Waits for something that a thread of the collection's own does.
-template <class Done>
-[[nodiscard]] bool soon(Done&& done) {
-  for (int i = 0; i < 6'000; ++i) {
-    if (done()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return false;
-}
 /// Whether all rows are in graphs.
 template <class C>
 [[nodiscard]] bool linked(const C& c) {
