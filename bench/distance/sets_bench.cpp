@@ -66,10 +66,10 @@ void distances(benchmark::State& state, const KernelSet& set, Work work, std::si
       const auto some = std::min(at_once, count - first);
       const auto* const rows = reinterpret_cast<const std::byte*>(floats.data()) + first * row_bytes;
       if (work == Work::nibbles) {
-        set.nibbles.gather(rows, row_bytes, lines_to_fetch(row_bytes), small_weights.data(), small_weights.size() / 2, which.data(), some, products);
+        set.nibbles.gather(rows, row_bytes, small_weights.data(), small_weights.size() / 2, which.data(), some, products);
         benchmark::DoNotOptimize(products[0]);
       } else if (work == Work::codes) {
-        set.codes.gather(rows, row_bytes, lines_to_fetch(row_bytes), weights.data(), weights.size(), which.data(), some, products);
+        set.codes.gather(rows, row_bytes, weights.data(), weights.size(), which.data(), some, products);
         benchmark::DoNotOptimize(products[0]);
       } else {
         kernels.many(query.data(), reinterpret_cast<const std::byte*>(floats.data()) + first * row_bytes, some, dimension, sums);

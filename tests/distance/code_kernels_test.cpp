@@ -124,7 +124,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(rows_are_gathered_in_any_order_and_of_any_stride, 
         if (count == 40) std::iota(which.begin(), which.begin() + rows, 0u), std::reverse(which.begin(), which.begin() + rows);
         std::vector<std::int32_t> out(count, 7), expected;
         for (const auto row : which) expected.push_back(code_kernels<Arch>().dot(as_row(&codes[row * stride]), weights.data(), weights.size()));
-        code_kernels<Arch>().gather(as_row(codes.data()), stride, lines_to_fetch(stride), weights.data(), weights.size(), which.data(), count, out.data());
+        code_kernels<Arch>().gather(as_row(codes.data()), stride, weights.data(), weights.size(), which.data(), count, out.data());
         BOOST_TEST((out == expected), "dimension " << dimension << ", stride " << stride << ", " << count << " rows");
       }
     }
@@ -155,7 +155,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(no_more_than_a_block_behind_the_last_row_is_read, 
       std::fill_n(weights.begin(), dimension, std::int16_t{5});
       const std::uint32_t which[] = {2, 0, 2, 1};
       std::int32_t out[4] = {};
-      code_kernels<Arch>().gather(all.data(), stride, lines_to_fetch(stride + 60), weights.data(), weights.size(), which, 4, out);
+      code_kernels<Arch>().gather(all.data(), stride, weights.data(), weights.size(), which, 4, out);
       for (const auto product : out) BOOST_TEST(product == static_cast<std::int32_t>(dimension * 5));
     }
 }

@@ -213,7 +213,7 @@ BOOST_AUTO_TEST_CASE(sums_over_codes_are_the_same_whole_numbers_in_every_set) {
       for (const auto level : levels_here()) {
         const CodeKernels& kernels = best_set(level).codes;
         std::int32_t sums[3];
-        kernels.gather(reinterpret_cast<const std::byte*>(codes.data()), padded, 1, weights.data(), padded, which, 3, sums);
+        kernels.gather(reinterpret_cast<const std::byte*>(codes.data()), padded, weights.data(), padded, which, 3, sums);
         for (std::size_t i = 0; i < 3; ++i) {
           const auto* const row = reinterpret_cast<const std::byte*>(codes.data()) + which[i] * padded;
           const auto exact = CodeProduct<PortableArch>::oracle(row, weights.data(), padded);
@@ -236,7 +236,7 @@ BOOST_AUTO_TEST_CASE(sums_over_nibbles_are_the_same_whole_numbers_in_every_set) 
       for (const auto level : levels_here()) {
         const NibbleKernels& kernels = best_set(level).nibbles;
         std::int32_t sums[3];
-        kernels.gather(codes.data(), padded, 1, weights.data(), padded, which, 3, sums);
+        kernels.gather(codes.data(), padded, weights.data(), padded, which, 3, sums);
         for (std::size_t i = 0; i < 3; ++i) {
           const auto exact = NibbleProduct<PortableArch>::oracle(&codes[which[i] * padded], weights.data(), padded);
           BOOST_TEST(sums[i] == exact, to_string(level));

@@ -95,7 +95,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(rows_of_nibbles_are_gathered_in_any_order_and_of_a
         std::generate(which.begin(), which.end(), [&] { return static_cast<std::uint32_t>(random() % rows); });
         std::vector<std::int32_t> out(count, 7), expected;
         for (const auto row : which) expected.push_back(NibbleProduct<PortableArch>::oracle(&codes[row * stride], sample.weights.data(), sample.padded));
-        nibble_kernels<Arch>().gather(codes.data(), stride, lines_to_fetch(stride), sample.weights.data(), sample.padded, which.data(), count, out.data());
+        nibble_kernels<Arch>().gather(codes.data(), stride, sample.weights.data(), sample.padded, which.data(), count, out.data());
         BOOST_TEST((out == expected), bytes << " bytes, stride " << stride << ", " << count << " rows");
       }
     }

@@ -186,9 +186,9 @@ struct WordFormula {
 inline constexpr std::size_t byte_chunk = 65536;
 static_assert(std::uint64_t{255} * 255 * byte_chunk < (std::uint64_t{1} << 32) && std::uint64_t{128} * 128 * byte_chunk < (std::uint64_t{1} << 31));
 
-/// sum((a[i] - b[i])^2) if `squared`, else sum(a[i] * b[i]). Exact. REQUIRES: dimension >= 1.
-template <class Arch, class T, bool squared>
-[[gnu::always_inline]] inline std::int64_t byte_sum(const T* a, const T* b, std::size_t dimension) noexcept {
+/// sum((a[i] - b[i])^2) if `squared`, else sum(a[i] * b[i]). Exact. `fetch(i)` asks for what will be needed later, on the way. REQUIRES: dimension >= 1.
+template <class Arch, class T, bool squared, class Fetch = NoFetch>
+[[gnu::always_inline]] inline std::int64_t byte_sum(const T* a, const T* b, std::size_t dimension, const Fetch& fetch = {}) noexcept {
   using L = WordLanes<Arch>;
   using F = WordFormula<Arch, squared>;
   constexpr std::size_t width = L::width;
@@ -207,10 +207,12 @@ template <class Arch, class T, bool squared>
     auto even = L::zero(), odd = L::zero();
     const std::size_t end = std::min(dimension, i + byte_chunk);
     for (; i + 2 * width <= end; i += 2 * width) {
+      if (2 * width % 64 == 0 || i % 64 == 0) fetch(i);
       even = F::add(even, L::widen(a + i), L::widen(b + i));
       odd = F::add(odd, L::widen(a + i + width), L::widen(b + i + width));
     }
     if (end == dimension) {
+      if (i < end) fetch(i);
       if (i + width <= end) {
         even = F::add(even, L::widen(a + i), L::widen(b + i));
         i += width;
@@ -235,11 +237,8 @@ inline void byte_many(const void* query, const void* rows, std::size_t count, st
 template <class Arch, class T, bool squared>
 inline void byte_some(const void* query, const void* rows, std::size_t dimension, const std::uint32_t* which, std::size_t count, float* out) noexcept {
   const auto row = [&](std::size_t i) { return static_cast<const T*>(rows) + std::size_t{which[i]} * dimension; };
-  const auto lines = lines_to_fetch(dimension + 63);  // a row may begin anywhere in a line
-  for (std::size_t i = 0; i < count; ++i) {
-    if (i + gather_ahead < count) fetch_lines(row(i + gather_ahead), lines);
-    out[i] = byte_one<Arch, T, squared>(query, row(i), dimension);
-  }
+  for (std::size_t i = 0; i < count; ++i)
+    out[i] = static_cast<float>(byte_sum<Arch, T, squared>(static_cast<const T*>(query), row(i), dimension, FetchRow{row(std::min(i + 1, count - 1))}));
 }
 template <class Arch, class T, bool squared>
 inline void byte_batch(const void* const* queries, std::size_t query_count, const void* rows, std::size_t count, std::size_t dimension, float* out) noexcept {

@@ -39,22 +39,23 @@ inline constexpr std::size_t code_lanes = [] {
 }();
 
 /// sum(codes[i] * weights[i]) over i < padded. Exact: nothing is rounded, nothing overflows. REQUIRES: padded is a multiple of code_block, the weights are
-/// within largest_weight() of the true dimension and zero behind it, `padded` bytes can be read.
+/// within largest_weight() of the true dimension and zero behind it, `padded` bytes can be read. `fetch(i)` asks for what will be needed later, on the way.
 template <class Arch>
 struct CodeProduct {
-  static std::int32_t dot(const std::byte* row, const std::int16_t* weights, std::size_t padded) noexcept {
+  template <class Fetch>
+  [[gnu::always_inline]] static std::int32_t dot(const std::byte* row, const std::int16_t* weights, std::size_t padded, const Fetch& fetch) noexcept {
     const auto* const codes = reinterpret_cast<const std::int8_t*>(row);
 #if defined(__AVX512BW__) && defined(__AVX512F__)
-    if constexpr (code_lanes<Arch> == 64) return dot_512(codes, weights, padded);
+    if constexpr (code_lanes<Arch> == 64) return dot_512(codes, weights, padded, fetch);
 #endif
 #if defined(__AVX2__)
-    if constexpr (code_lanes<Arch> == 32) return dot_256(codes, weights, padded);
+    if constexpr (code_lanes<Arch> == 32) return dot_256(codes, weights, padded, fetch);
 #endif
 #if defined(__SSE2__)
-    if constexpr (code_lanes<Arch> == 16) return dot_128(codes, weights, padded);
+    if constexpr (code_lanes<Arch> == 16) return dot_128(codes, weights, padded, fetch);
 #endif
 #if defined(__aarch64__)
-    if constexpr (code_lanes<Arch> == 16) return dot_neon(codes, weights, padded);
+    if constexpr (code_lanes<Arch> == 16) return dot_neon(codes, weights, padded, fetch);
 #endif
     return oracle(row, weights, padded);
   }
@@ -85,7 +86,8 @@ struct CodeProduct {
 
  private:
 #if defined(__AVX512BW__) && defined(__AVX512F__)
-  static std::int32_t dot_512(const std::int8_t* codes, const std::int16_t* weights, std::size_t padded) noexcept {
+  template <class Fetch>
+  [[gnu::always_inline]] static std::int32_t dot_512(const std::int8_t* codes, const std::int16_t* weights, std::size_t padded, const Fetch& fetch) noexcept {
     const auto add = [](__m512i sum, const std::int8_t* c, const std::int16_t* w) __attribute__((always_inline)) {
       const __m512i wide = _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(c)));
       const __m512i weight = _mm512_loadu_si512(w);
@@ -95,7 +97,10 @@ struct CodeProduct {
       return _mm512_add_epi32(sum, _mm512_madd_epi16(wide, weight));
     };
     __m512i even = _mm512_setzero_si512(), odd = even;
+    // Four turns at once: g++ 12 copies both sums in each.
+#pragma GCC unroll 4
     for (std::size_t i = 0; i < padded; i += 64) {
+      fetch(i);
       even = add(even, codes + i, weights + i);
       odd = add(odd, codes + i + 32, weights + i + 32);
     }
@@ -103,13 +108,15 @@ struct CodeProduct {
   }
 #endif
 #if defined(__AVX2__)
-  static std::int32_t dot_256(const std::int8_t* codes, const std::int16_t* weights, std::size_t padded) noexcept {
+  template <class Fetch>
+  [[gnu::always_inline]] static std::int32_t dot_256(const std::int8_t* codes, const std::int16_t* weights, std::size_t padded, const Fetch& fetch) noexcept {
     const auto add = [](__m256i sum, const std::int8_t* c, const std::int16_t* w) __attribute__((always_inline)) {
       const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(c)));
       return _mm256_add_epi32(sum, _mm256_madd_epi16(wide, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w))));
     };
     __m256i even = _mm256_setzero_si256(), odd = even;
     for (std::size_t i = 0; i < padded; i += 32) {
+      if (i % 64 == 0) fetch(i);
       even = add(even, codes + i, weights + i);
       odd = add(odd, codes + i + 16, weights + i + 16);
     }
@@ -117,9 +124,11 @@ struct CodeProduct {
   }
 #endif
 #if defined(__SSE2__)
-  static std::int32_t dot_128(const std::int8_t* codes, const std::int16_t* weights, std::size_t padded) noexcept {
+  template <class Fetch>
+  [[gnu::always_inline]] static std::int32_t dot_128(const std::int8_t* codes, const std::int16_t* weights, std::size_t padded, const Fetch& fetch) noexcept {
     __m128i even = _mm_setzero_si128(), odd = even;
     for (std::size_t i = 0; i < padded; i += 16) {
+      if (i % 64 == 0) fetch(i);
       const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + i));
       // Each byte in the upper half of a word, shifted down with its sign.
       const __m128i low = _mm_srai_epi16(_mm_unpacklo_epi8(bytes, bytes), 8), high = _mm_srai_epi16(_mm_unpackhi_epi8(bytes, bytes), 8);
@@ -130,9 +139,11 @@ struct CodeProduct {
   }
 #endif
 #if defined(__aarch64__)
-  static std::int32_t dot_neon(const std::int8_t* codes, const std::int16_t* weights, std::size_t padded) noexcept {
+  template <class Fetch>
+  [[gnu::always_inline]] static std::int32_t dot_neon(const std::int8_t* codes, const std::int16_t* weights, std::size_t padded, const Fetch& fetch) noexcept {
     int32x4_t even = vdupq_n_s32(0), odd = even;
     for (std::size_t i = 0; i < padded; i += 16) {
+      if (i % 64 == 0) fetch(i);
       const int8x16_t bytes = vld1q_s8(codes + i);
       const int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_s8(vget_high_s8(bytes));
       const int16x8_t first = vld1q_s16(weights + i), second = vld1q_s16(weights + i + 8);
@@ -148,24 +159,26 @@ struct CodeProduct {
 template <class Weight>
 struct ProductKernels {
   std::int32_t (*dot)(const std::byte* row, const Weight* weights, std::size_t padded) noexcept;
-  /// out[i] for the row which[i], which lies at rows + which[i] * stride. Rows are fetched as Kernels::gather does, `lines` of each.
-  void (*gather)(const std::byte* rows, std::size_t stride, std::size_t lines, const Weight* weights, std::size_t padded, const std::uint32_t* which,
-                 std::size_t count, std::int32_t* out) noexcept;
+  /// out[i] for the row which[i], which lies at rows + which[i] * stride. Each is fetched while the one before it is computed; the caller fetches the first
+  /// lines of the first `gather_ahead`.
+  void (*gather)(const std::byte* rows, std::size_t stride, const Weight* weights, std::size_t padded, const std::uint32_t* which, std::size_t count,
+                 std::int32_t* out) noexcept;
 };
 using CodeKernels = ProductKernels<std::int16_t>;
 
 template <class Product, class Weight>
-void code_products(const std::byte* rows, std::size_t stride, std::size_t lines, const Weight* weights, std::size_t padded, const std::uint32_t* which,
-                   std::size_t count, std::int32_t* out) noexcept {
+std::int32_t code_product(const std::byte* row, const Weight* weights, std::size_t padded) noexcept {
+  return Product::dot(row, weights, padded, NoFetch{});
+}
+template <class Product, class Weight>
+void code_products(const std::byte* rows, std::size_t stride, const Weight* weights, std::size_t padded, const std::uint32_t* which, std::size_t count,
+                   std::int32_t* out) noexcept {
   const auto row = [&](std::size_t i) { return rows + std::size_t{which[i]} * stride; };
-  for (std::size_t i = 0; i < count; ++i) {
-    if (i + gather_ahead < count) fetch_lines(row(i + gather_ahead), lines);
-    out[i] = Product::dot(row(i), weights, padded);
-  }
+  for (std::size_t i = 0; i < count; ++i) out[i] = Product::dot(row(i), weights, padded, FetchRow{row(std::min(i + 1, count - 1))});
 }
 
 template <class Arch>
-inline constexpr CodeKernels code_kernels_of{CodeProduct<Arch>::dot, code_products<CodeProduct<Arch>, std::int16_t>};
+inline constexpr CodeKernels code_kernels_of{code_product<CodeProduct<Arch>, std::int16_t>, code_products<CodeProduct<Arch>, std::int16_t>};
 
 template <class Arch = NativeArch>
 [[nodiscard]] constexpr const CodeKernels& code_kernels() noexcept {

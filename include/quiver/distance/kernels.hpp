@@ -21,15 +21,17 @@ struct Kernels {
   float (*one)(const void* query, const void* row, std::size_t dimension) noexcept;
   /// out[r] for row r of `count`.
   void (*many)(const void* query, const void* rows, std::size_t count, std::size_t dimension, float* out) noexcept;
-  /// out[i] for row which[i], wherever that is. Rows are fetched while those `gather_ahead` before them are computed; the first ones the caller fetches.
+  /// out[i] for row which[i], wherever that is. Each four are fetched while the four before them are computed; the caller fetches the first lines of the first
+  /// `gather_ahead`.
   void (*gather)(const void* query, const void* rows, std::size_t dimension, const std::uint32_t* which, std::size_t count, float* out) noexcept;
   /// out[q * count + r] for query q and row r.
   void (*batch)(const void* const* queries, std::size_t query_count, const void* rows, std::size_t count, std::size_t dimension, float* out) noexcept;
 };
 
 inline constexpr std::size_t gather_ahead = 32;
+inline constexpr std::size_t gathered = 4;  // rows that are computed side by side, while the lines of as many others are on their way
 
-/// How many lines of a row of so many bytes are asked for: the first ones, a processor goes on with longer rows by itself.
+/// How many lines of a row of so many bytes are asked for beforehand: the first ones; gather() asks for the others while it computes the rows before.
 [[nodiscard]] constexpr std::size_t lines_to_fetch(std::size_t bytes) noexcept { return std::min<std::size_t>((bytes + 63) / 64, 16); }
 /// Of how many rows of so many lines a walk asks for those that it will need later: as much as stays in the first cache beside what it needs now.
 [[nodiscard]] constexpr std::size_t rows_ahead(std::size_t lines) noexcept {
@@ -87,11 +89,21 @@ template <class Arch, class T>
   return Lanes<Arch>::load(padded);
 }
 
+struct NoFetch {
+  [[gnu::always_inline]] void operator()(std::size_t) const noexcept {}
+};
+/// Asks for the lines of a row, one after another.
+struct FetchRow {
+  const void* row;
+  [[gnu::always_inline]] void operator()(std::size_t byte) const noexcept { __builtin_prefetch(static_cast<const char*>(row) + byte); }
+};
+
 /// out[q][r] = the formula summed over the dimension for Q queries against R rows, each of floats or of halves. Each pair has two chains of vectors, added in
-/// the same order whatever Q and R are: that is what makes all kernels agree bit for bit.
-template <class Arch, template <class> class Formula, std::size_t Q, std::size_t R, class Asked, class Row>
-[[gnu::always_inline]] inline void accumulate(const Asked* const (&queries)[Q], const Row* const (&rows)[R], std::size_t dimension,
-                                              float (&out)[Q][R]) noexcept {
+/// the same order whatever Q and R are: that is what makes all kernels agree bit for bit. `fetch(at)` asks for what will be needed later; it is called on the
+/// way, for each of the dimensions `at` where two vectors begin.
+template <class Arch, template <class> class Formula, std::size_t Q, std::size_t R, class Asked, class Row, class Fetch = NoFetch>
+[[gnu::always_inline]] inline void accumulate(const Asked* const (&queries)[Q], const Row* const (&rows)[R], std::size_t dimension, float (&out)[Q][R],
+                                              const Fetch& fetch = {}) noexcept {
   using L = Lanes<Arch>;
   using V = typename L::Vector;
   using F = Formula<Arch>;
@@ -110,9 +122,11 @@ template <class Arch, template <class> class Formula, std::size_t Q, std::size_t
   };
   std::size_t i = 0;
   for (; i + 2 * width <= dimension; i += 2 * width) {
+    fetch(i);
     step(even, i);
     step(odd, i + width);
   }
+  if (i < dimension) fetch(i);
   if (i + width <= dimension) {
     step(even, i);
     i += width;
@@ -165,11 +179,24 @@ inline void one_to_many(const void* asked, const void* all, std::size_t count, s
 template <class Arch, template <class> class Formula, class Asked = float, class Row = float>
 inline void one_to_some(const void* query, const void* rows, std::size_t dimension, const std::uint32_t* which, std::size_t count, float* out) noexcept {
   const auto row = [&](std::size_t i) { return static_cast<const Row*>(rows) + std::size_t{which[i]} * dimension; };
-  const auto lines = lines_to_fetch(dimension * sizeof(Row));
-  for (std::size_t i = 0; i < count; ++i) {
-    if (i + gather_ahead < count) fetch_lines(row(i + gather_ahead), lines);
-    out[i] = one_to_one<Arch, Formula, Asked, Row>(query, row(i), dimension);
+  constexpr std::size_t step = 2 * Lanes<Arch>::width * sizeof(Row);
+  std::size_t i = 0;
+  for (; i + gathered <= count; i += gathered) {
+    const Row *here[gathered], *next[gathered];
+    unrolled<gathered>([&](auto r) {
+      here[r] = row(i + r);
+      next[r] = row(std::min(i + gathered + r, count - 1));
+    });
+    const auto fetch = [&](std::size_t at) __attribute__((always_inline)) {
+      unrolled<gathered>([&](auto r) {
+        for (std::size_t byte = 0; byte < step; byte += 64) __builtin_prefetch(reinterpret_cast<const char*>(next[r] + at) + byte);
+      });
+    };
+    float sums[1][gathered];
+    accumulate<Arch, Formula, 1, gathered>({static_cast<const Asked*>(query)}, here, dimension, sums, fetch);
+    std::copy_n(sums[0], gathered, out + i);
   }
+  for (; i < count; ++i) out[i] = one_to_one<Arch, Formula, Asked, Row>(query, row(i), dimension);
 }
 
 template <class Arch, template <class> class Formula, class Asked = float, class Row = float>

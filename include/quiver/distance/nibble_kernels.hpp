@@ -17,19 +17,20 @@ static_assert(15 * largest_nibble_weight * std::int64_t{max_code_dimension} < (s
 /// REQUIRES: padded is a multiple of code_block, at most max_code_dimension / 2; weights are within largest_nibble_weight; `padded` bytes can be read.
 template <class Arch>
 struct NibbleProduct {
-  static std::int32_t dot(const std::byte* codes, const std::int8_t* weights, std::size_t padded) noexcept {
+  template <class Fetch>
+  [[gnu::always_inline]] static std::int32_t dot(const std::byte* codes, const std::int8_t* weights, std::size_t padded, const Fetch& fetch) noexcept {
     const auto* const bytes = reinterpret_cast<const std::uint8_t*>(codes);
 #if defined(__AVX512BW__) && defined(__AVX512F__)
-    if constexpr (code_lanes<Arch> == 64) return dot_512(bytes, weights, padded);
+    if constexpr (code_lanes<Arch> == 64) return dot_512(bytes, weights, padded, fetch);
 #endif
 #if defined(__AVX2__)
-    if constexpr (code_lanes<Arch> == 32) return dot_256(bytes, weights, padded);
+    if constexpr (code_lanes<Arch> == 32) return dot_256(bytes, weights, padded, fetch);
 #endif
 #if defined(__SSE2__)
-    if constexpr (code_lanes<Arch> == 16) return dot_128(bytes, weights, padded);
+    if constexpr (code_lanes<Arch> == 16) return dot_128(bytes, weights, padded, fetch);
 #endif
 #if defined(__aarch64__)
-    if constexpr (code_lanes<Arch> == 16) return dot_neon(bytes, weights, padded);
+    if constexpr (code_lanes<Arch> == 16) return dot_neon(bytes, weights, padded, fetch);
 #endif
     return oracle(codes, weights, padded);
   }
@@ -45,10 +46,12 @@ struct NibbleProduct {
 
  private:
 #if defined(__AVX512BW__) && defined(__AVX512F__)
-  static std::int32_t dot_512(const std::uint8_t* codes, const std::int8_t* weights, std::size_t padded) noexcept {
+  template <class Fetch>
+  [[gnu::always_inline]] static std::int32_t dot_512(const std::uint8_t* codes, const std::int8_t* weights, std::size_t padded, const Fetch& fetch) noexcept {
     const __m512i nibble = _mm512_set1_epi8(15);
     __m512i even = _mm512_setzero_si512(), odd = even;
     for (std::size_t i = 0; i < padded; i += 64) {
+      fetch(i);
       const __m512i bytes = _mm512_loadu_si512(codes + i);
       const __m512i low = _mm512_and_si512(bytes, nibble), high = _mm512_and_si512(_mm512_srli_epi16(bytes, 4), nibble);
       const __m512i of_low = _mm512_loadu_si512(weights + i), of_high = _mm512_loadu_si512(weights + padded + i);
@@ -66,7 +69,8 @@ struct NibbleProduct {
   }
 #endif
 #if defined(__AVX2__)
-  static std::int32_t dot_256(const std::uint8_t* codes, const std::int8_t* weights, std::size_t padded) noexcept {
+  template <class Fetch>
+  [[gnu::always_inline]] static std::int32_t dot_256(const std::uint8_t* codes, const std::int8_t* weights, std::size_t padded, const Fetch& fetch) noexcept {
     const __m256i nibble = _mm256_set1_epi8(15), one = _mm256_set1_epi16(1);
     const auto load = [](const void* from) __attribute__((always_inline)) { return _mm256_loadu_si256(static_cast<const __m256i*>(from)); };
     const auto add = [&](__m256i sum, std::size_t i) __attribute__((always_inline)) {
@@ -77,6 +81,7 @@ struct NibbleProduct {
     };
     __m256i even = _mm256_setzero_si256(), odd = even;
     for (std::size_t i = 0; i < padded; i += 64) {
+      fetch(i);
       even = add(even, i);
       odd = add(odd, i + 32);
     }
@@ -84,7 +89,8 @@ struct NibbleProduct {
   }
 #endif
 #if defined(__SSE2__)
-  static std::int32_t dot_128(const std::uint8_t* codes, const std::int8_t* weights, std::size_t padded) noexcept {
+  template <class Fetch>
+  [[gnu::always_inline]] static std::int32_t dot_128(const std::uint8_t* codes, const std::int8_t* weights, std::size_t padded, const Fetch& fetch) noexcept {
     const auto load = [](const void* from) __attribute__((always_inline)) { return _mm_loadu_si128(static_cast<const __m128i*>(from)); };
     // Bytes as words, those at even places and those at odd ones, since without SSSE3 only words are multiplied.
     const __m128i nibble = _mm_set1_epi16(15);
@@ -92,6 +98,7 @@ struct NibbleProduct {
     const auto odd_of = [](__m128i w) __attribute__((always_inline)) { return _mm_srai_epi16(w, 8); };
     __m128i even = _mm_setzero_si128(), odd = even;
     for (std::size_t i = 0; i < padded; i += 16) {
+      if (i % 64 == 0) fetch(i);
       const __m128i bytes = load(codes + i), of_low = load(weights + i), of_high = load(weights + padded + i);
       const __m128i low_even = _mm_and_si128(bytes, nibble), low_odd = _mm_and_si128(_mm_srli_epi16(bytes, 8), nibble);
       const __m128i high_even = _mm_and_si128(_mm_srli_epi16(bytes, 4), nibble), high_odd = _mm_srli_epi16(bytes, 12);
@@ -104,9 +111,11 @@ struct NibbleProduct {
   }
 #endif
 #if defined(__aarch64__)
-  static std::int32_t dot_neon(const std::uint8_t* codes, const std::int8_t* weights, std::size_t padded) noexcept {
+  template <class Fetch>
+  [[gnu::always_inline]] static std::int32_t dot_neon(const std::uint8_t* codes, const std::int8_t* weights, std::size_t padded, const Fetch& fetch) noexcept {
     int32x4_t even = vdupq_n_s32(0), odd = even;
     for (std::size_t i = 0; i < padded; i += 16) {
+      if (i % 64 == 0) fetch(i);
       const uint8x16_t bytes = vld1q_u8(codes + i);
       const int8x16_t low = vreinterpretq_s8_u8(vandq_u8(bytes, vdupq_n_u8(15))), high = vreinterpretq_s8_u8(vshrq_n_u8(bytes, 4));
       const int8x16_t of_low = vld1q_s8(weights + i), of_high = vld1q_s8(weights + padded + i);
@@ -121,7 +130,7 @@ struct NibbleProduct {
 using NibbleKernels = ProductKernels<std::int8_t>;
 
 template <class Arch>
-inline constexpr NibbleKernels nibble_kernels_of{NibbleProduct<Arch>::dot, code_products<NibbleProduct<Arch>, std::int8_t>};
+inline constexpr NibbleKernels nibble_kernels_of{code_product<NibbleProduct<Arch>, std::int8_t>, code_products<NibbleProduct<Arch>, std::int8_t>};
 
 template <class Arch = NativeArch>
 [[nodiscard]] constexpr const NibbleKernels& nibble_kernels() noexcept {

@@ -58,7 +58,7 @@ class ScalarQuery {
   /// REQUIRES: 256 rows at most.
   void each(std::span<const std::uint32_t> which, float* out) const noexcept {
     std::int32_t products[256];
-    kernels_->gather(rows_.codes, stride_, lines_, weights_.data(), C::padded(weights_.size()), which.data(), which.size(), products);
+    kernels_->gather(rows_.codes, stride_, weights_.data(), C::padded(weights_.size()), which.data(), which.size(), products);
     if (rows_.terms != nullptr)
       for (std::size_t i = 0; i < which.size(); ++i) out[i] = distance(products[i], rows_.terms[which[i]]);
     else
