@@ -1,11 +1,14 @@
-// The kernels by themselves, on rows that stay in the second-level cache: nanoseconds per pair, for those who change them.
+// The kernels by themselves, for those who change them: nanoseconds per pair, on rows that stay in the second-level cache, and `gather` on rows that do not.
 #include <quiver/distance/kernels.hpp>
 #include <quiver/distance/panel.hpp>
 
 #include <benchmark/benchmark.h>
 
+#include <span>
 #include <random>
 #include <vector>
+
+#include "support/measure.hpp"
 
 namespace {
 
@@ -89,6 +92,39 @@ void panel(benchmark::State& state) {
   report(state, data.count * query_count, dimension);
 }
 
+/// Rows anywhere in 200 MB, 24 at a time, as a walk along a graph asks for them: "ratio" is the time of gather() over that of one row after another, whose
+/// first lines are fetched beforehand on both sides.
+void gather(benchmark::State& state) {
+  const auto dimension = static_cast<std::size_t>(state.range(0));
+  constexpr std::size_t together = 24;
+  const std::size_t count = bench::sized<std::size_t>(200'000'000, 2'000'000) / sizeof(float) / dimension, calls = bench::sized<std::size_t>(2'000, 20);
+  std::vector<float> rows(count * dimension), query(dimension), out(together);
+  std::vector<std::uint32_t> which(together * calls);
+  std::mt19937 random(1);
+  for (auto& x : rows) x = static_cast<float>(random() & 255);
+  for (auto& x : which) x = static_cast<std::uint32_t>(random() % count);
+  const auto row = [&](std::uint32_t r) { return &rows[r * dimension]; };
+  const auto each = [&](auto&& compute) {
+    for (std::size_t i = 0; i < which.size(); i += together) {
+      const auto some = std::span(which).subspan(i, together);
+      for (const auto r : some) fetch_lines(row(r), lines_to_fetch(dimension * sizeof(float)));
+      compute(some);
+      benchmark::ClobberMemory();
+    }
+  };
+  bench::Pair pair;
+  for (auto _ : state)
+    pair = bench::interleave(
+        9, [&] { each([&](auto some) { kernels_for(Metric::l2).gather(query.data(), rows.data(), dimension, some.data(), together, out.data()); }); },
+        [&] {
+          each([&](auto some) {
+            for (std::size_t i = 0; i < together; ++i) out[i] = kernels_for(Metric::l2).one(query.data(), row(some[i]), dimension);
+          });
+        });
+  state.counters["ratio"] = pair.ratio;
+  state.counters["ns_a_row"] = pair.first * 1e9 / static_cast<double>(which.size());
+}
+
 void dimensions(benchmark::internal::Benchmark* bench) {
   for (const auto dimension : {3, 8, 25, 100, 128, 384, 784, 1536}) bench->Arg(dimension);
 }
@@ -100,6 +136,7 @@ BENCHMARK(one_to_many<Metric::inner_product>)->Apply(dimensions);
 BENCHMARK(many_to_many<Metric::l2>)->Apply(dimensions);
 BENCHMARK(many_to_many<Metric::inner_product>)->Apply(dimensions);
 BENCHMARK(panel)->Apply(dimensions);
+BENCHMARK(gather)->Arg(128)->Arg(256)->Arg(784)->Arg(1536)->Iterations(1);
 
 }  // namespace
 
