@@ -203,7 +203,7 @@ class Contest:
                 entry, walls = self.entries[key], {}
                 try:
                     for threads in (1, 2) if number % 2 == 0 else (2, 1):
-                        walls[threads] = self.search(entry["runner"], ef, threads=threads, at_least=threads * self.options.at_least)["wall"]
+                        walls[threads] = self.search(entry["runner"], ef, threads=threads, at_least=5 * threads * self.options.at_least)["wall"]
                 except Failed as failed:
                     self.leave_out(entry["system"], str(failed))
                     continue

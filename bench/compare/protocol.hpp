@@ -6,6 +6,8 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <atomic>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +17,8 @@
 #include <fstream>
 #include <future>
 #include <iostream>
+#include <latch>
+#include <limits>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -35,7 +39,7 @@ struct Request {
   std::size_t m = 16, ef_construction = 200;
   std::size_t k = 10, ef = 10;
   std::size_t refine = 0;   ///< of a quantized index: candidates that are looked at in full precision; 0: as the system does by itself
-  std::size_t threads = 1;  ///< that share the queries, an equal stretch each
+  std::size_t threads = 1;  ///< that share the queries
   double at_least = 0;      ///< seconds of processor time: all queries are asked again until they are used up
 };
 
@@ -175,33 +179,46 @@ concept LiveSystem = System<S> && requires(S system, const Request& request, std
   { system.live(request, rows) } -> std::same_as<Seconds>;
 };
 
+/// All queries, again and again until `at_least` seconds of processor time are used up. Threads are started before the clock is, and take the next few queries
+/// as they get done, so that neither starting them nor an uneven share counts as the system's time.
 template <System S>
 [[nodiscard]] std::string search_all(S& system, const Request& request, std::span<const float> queries) {
   if (request.threads == 0) throw std::runtime_error("no thread is to search");
+  constexpr std::size_t taken_at_once = 8;
+  const std::size_t shares = (request.queries + taken_at_once - 1) / taken_at_once;
   std::vector<std::int64_t> found(request.queries * request.k, -1);
-  const auto stretch = [&](std::size_t thread) {
-    const std::size_t last = request.queries * (thread + 1) / request.threads;
-    for (std::size_t i = request.queries * thread / request.threads; i < last; ++i)
-      system.search(request, queries.subspan(i * request.dim, request.dim), found.data() + i * request.k);
-  };
+  std::atomic<std::size_t> next = 0, end = shares == 0 ? 0 : std::numeric_limits<std::size_t>::max();
   system.prepare(request);
-  std::size_t passes = 0;
-  Seconds spent;
-  do {
-    Stopwatch watch;
-    if (request.threads == 1) {
-      stretch(0);
-    } else {
-      std::vector<std::future<void>> all;
-      for (std::size_t thread = 0; thread < request.threads; ++thread) all.push_back(std::async(std::launch::async, stretch, thread));
-      for (auto& each : all) each.get();
+  std::optional<Stopwatch> watch;
+  const auto work = [&] {
+    std::vector<std::int64_t> again(request.k);
+    for (std::size_t share = next++; share < end; share = next++) {
+      if (share > 0 && share % shares == 0 && Stopwatch(*watch).lap().cpu >= request.at_least) {
+        std::size_t open = std::numeric_limits<std::size_t>::max();
+        end.compare_exchange_strong(open, share);
+        return;
+      }
+      const std::size_t first = share % shares * taken_at_once;
+      for (std::size_t i = first; i < std::min(first + taken_at_once, request.queries); ++i)
+        system.search(request, queries.subspan(i * request.dim, request.dim), share < shares ? found.data() + i * request.k : again.data());
     }
-    const Seconds pass = watch.lap();
-    spent = {spent.cpu + pass.cpu, spent.wall + pass.wall};
-    ++passes;
-  } while (spent.cpu < request.at_least);
-  const double count = static_cast<double>(passes);
-  return Answer{}.add("cpu", spent.cpu / count).add("wall", spent.wall / count).add("resident", resident_bytes()).add("ids", found, request.k).str();
+  };
+  std::latch ready(static_cast<std::ptrdiff_t>(request.threads)), start(1);
+  std::vector<std::future<void>> others;
+  for (std::size_t thread = 1; thread < request.threads; ++thread)
+    others.push_back(std::async(std::launch::async, [&] {
+      ready.count_down();
+      start.wait();
+      work();
+    }));
+  ready.arrive_and_wait();
+  watch.emplace();
+  start.count_down();
+  work();
+  for (auto& each : others) each.get();
+  const Seconds spent = watch->lap();
+  const double passes = static_cast<double>(end) / static_cast<double>(std::max<std::size_t>(shares, 1));
+  return Answer{}.add("cpu", spent.cpu / passes).add("wall", spent.wall / passes).add("resident", resident_bytes()).add("ids", found, request.k).str();
 }
 
 /// Answers until the driver closes the pipe. An error is an answer too, and the next line is read.

@@ -34,6 +34,14 @@ void put(Collection<P>& to, const Clusters& data, const std::vector<std::size_t>
   to.upsert(batch, {Durability::none});
   to.flush();
 }
+/// The first `many` rows, not flushed, in the graph of what is in memory.
+template <class P>
+void put_in_memory(Collection<P>& to, const Clusters& data) {
+  std::vector<Document> batch;
+  for (std::size_t i = 0; i < many; ++i) batch.push_back(Document{key(i), {{"v", data.row(i)}}});
+  to.insert(batch, {Durability::none});
+  BOOST_TEST(soon([&] { return indexed_rows::linked(to); }));
+}
 [[nodiscard]] std::vector<std::size_t> range(std::size_t first, std::size_t last) {
   std::vector<std::size_t> all;
   for (auto i = first; i < last; ++i) all.push_back(i);
@@ -57,6 +65,16 @@ template <class C>
     for (const auto distance : found(collection, data.query(q), 10, ef)) hits += distance <= exact.back() ? 1u : 0u;
   }
   return static_cast<double>(hits) / 640;
+}
+/// The k nearest of each query.
+template <class C>
+void erase_nearest(C& collection, const Clusters& data, std::size_t k) {
+  std::set<std::string> gone;
+  for (std::size_t q = 0; q < 64; ++q)
+    for (const auto& hit : collection.search({.field = "v", .query = data.query(q), .k = k, .ef = Hnsw::max_ef, .fields = FieldNames::none()}))
+      gone.insert(hit.key);
+  const std::vector<std::string> keys(gone.begin(), gone.end());
+  collection.erase(std::span<const std::string>(keys), {Durability::none});
 }
 /// Of the documents that a collection holds, in a collection that never held others.
 template <class C>
@@ -113,20 +131,12 @@ BOOST_AUTO_TEST_CASE(what_lay_nearest_is_deleted) {
         const Clusters data(many, dimension, 40, 8, 0.3f);
         auto c = Collection<MemoryPolicy>::create(schema(metric), {.live_index = where == Where::memory});
         if (where == Where::memory) {
-          std::vector<Document> batch;
-          for (std::size_t i = 0; i < many; ++i) batch.push_back(Document{key(i), {{"v", data.row(i)}}});
-          c.insert(batch, {Durability::none});
-          BOOST_TEST(soon([&] { return indexed_rows::linked(c); }));
+          put_in_memory(c, data);
         } else {
           put(c, data, range(0, many));
           c.create_index("v", {.quantizer = where == Where::codes ? QuantizerType(Sq8{}) : QuantizerType(NoQuantizer{})}, {.threads = 1});
         }
-        std::set<std::string> gone;
-        for (std::size_t q = 0; q < 64; ++q)
-          for (const auto& hit : c.search({.field = "v", .query = data.query(q), .k = 28, .ef = Hnsw::max_ef, .fields = FieldNames::none()}))
-            gone.insert(hit.key);
-        const std::vector<std::string> keys(gone.begin(), gone.end());
-        c.erase(std::span<const std::string>(keys), {Durability::none});
+        erase_nearest(c, data, 28);
         as_good_as_anew(c, data, "without the nearest");
         std::uint64_t looked_at = 0;
         for (std::size_t q = 0; q < 64; ++q) looked_at += visited(c, data.query(q));
@@ -167,19 +177,12 @@ BOOST_AUTO_TEST_CASE(everybodys_nearest_under_inner_product_are_deleted) {
   for (const bool in_memory : {false, true}) {
     auto c = Collection<MemoryPolicy>::create(schema(Metric::inner_product), {.live_index = in_memory});
     if (in_memory) {
-      std::vector<Document> batch;
-      for (std::size_t i = 0; i < many; ++i) batch.push_back(Document{key(i), {{"v", data.row(i)}}});
-      c.insert(batch, {Durability::none});
-      BOOST_TEST(soon([&] { return indexed_rows::linked(c); }));
+      put_in_memory(c, data);
     } else {
       put(c, data, range(0, many));
       c.optimize({.threads = 1});
     }
-    std::set<std::string> gone;
-    for (std::size_t q = 0; q < 64; ++q)
-      for (const auto& hit : c.search({.field = "v", .query = data.query(q), .k = 30, .ef = Hnsw::max_ef, .fields = FieldNames::none()})) gone.insert(hit.key);
-    const std::vector<std::string> keys(gone.begin(), gone.end());
-    c.erase(std::span<const std::string>(keys), {Durability::none});
+    erase_nearest(c, data, 30);
     as_good_as_anew(c, data, in_memory ? "in memory" : "flushed");
     c.optimize({.threads = 1});
     as_good_as_anew(c, data, "merged");

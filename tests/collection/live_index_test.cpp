@@ -2,6 +2,7 @@
 
 #include "support/error_code.hpp"
 #include "support/faulty_file_system.hpp"
+#include "support/graph_shape.hpp"
 #include "support/indexed_rows.hpp"
 #include "support/leave_child.hpp"
 #include "support/policies.hpp"
@@ -57,6 +58,7 @@ std::vector<std::size_t> graph_degrees(const std::filesystem::path& path) {
     for (std::size_t i = 0; i < part->vector_fields(); ++i)
       if (const auto* const graph = part->graph(i)) {
         BOOST_TEST(graph->graph().ground.nodes == part->rows());
+        BOOST_TEST(out_of_reach(graph->graph()) == 0u);
         out.push_back(graph->graph().ground.degree);
       }
   return out;
@@ -174,6 +176,18 @@ BOOST_AUTO_TEST_CASE(a_flush_writes_the_graph) {
   c.close();
   const auto again = Collection<FileReadPolicy>::open(folder.path());
   BOOST_TEST(recall(again, data) == found);
+}
+
+// Under inner product nobody links to most rows but those that are told to.
+BOOST_AUTO_TEST_CASE(in_a_graph_that_a_flush_writes_no_row_is_out_of_reach) {
+  Clusters data(many, dimension, 40, 7);
+  data.scale(7, 50);
+  const FreshFolder folder;
+  auto c = Collection<MMapPolicy>::create(folder.path(), schema(Metric::inner_product, Hnsw{.m = 4, .ef_construction = 20, .ef = 48}));
+  insert(c, data, 0, many - 50);
+  BOOST_TEST(soon([&] { return linked(c); }));
+  c.flush();
+  BOOST_TEST((graph_degrees(folder.path()) == std::vector<std::size_t>{8}));
 }
 
 BOOST_AUTO_TEST_CASE(a_flush_links_the_last_few_rows_and_leaves_many_to_optimize) {

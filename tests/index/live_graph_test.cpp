@@ -105,6 +105,46 @@ BOOST_AUTO_TEST_CASE(every_row_is_found_through_all_doublings) {
   BOOST_TEST(sizes.size() == 5u);  // room for 1024, 2048, 4096, 8192, 16384
 }
 
+// Under inner product nobody links to a row that is not among the longest, and what is added later takes the places of links that others hung on.
+BOOST_AUTO_TEST_CASE(no_row_stays_out_of_reach) {
+  const auto lost = [](const Graph& graph) { return graph.now()->whole([](const HnswGraph& whole) { return test::out_of_reach(whole); }); };
+  Clusters data(5'000, 10, 30, 2);
+  data.scale(3, 0.01f);
+  data.scale(7, 50);
+  std::size_t most = 0;
+  for (const auto metric : {Metric::l2, Metric::inner_product, Metric::cosine}) {
+    Graph graph{FlatRowSpace(metric, data.rows())};
+    graph.begin({.m = 4, .ef_construction = 20});
+    std::size_t there = 0;
+    for (const std::size_t rows : {1u, 100u, 129u, 300u, 1'024u, 1'025u, 1'800u, 4'097u, 5'000u}) {
+      append(graph, rows - there);
+      there = rows;
+      most = std::max(most, lost(graph));
+      graph.connect();
+      BOOST_TEST(lost(graph) == 0u, "metric " << static_cast<int>(metric) << ", " << rows << " rows");
+      graph.now()->whole([](const HnswGraph& whole) { test::check_shape(whole); });
+    }
+  }
+  BOOST_TEST(most > 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_graph_connects_itself_as_it_grows) {
+  Clusters data(1'200, 10, 30, 2);
+  data.scale(7, 50);
+  std::size_t before = 0, after = 0;
+  Graph graph{FlatRowSpace(Metric::inner_product, data.rows())};
+  graph.begin({.m = 4, .ef_construction = 20});
+  const auto lost = [&] { return graph.now()->whole([](const HnswGraph& whole) { return test::out_of_reach(whole); }); };
+  for (std::size_t rows = 1; rows <= 1'200; ++rows) {
+    graph.append();
+    if (rows % 128 == 0 && rows <= 1'024) before += lost();
+    if (rows % 128 == 1 && rows > 1) after += lost();
+  }
+  BOOST_TEST_MESSAGE(before << " rows out of reach in all, " << after << " one row later");
+  BOOST_TEST(before > 20u);
+  BOOST_TEST(after * 4 < before);
+}
+
 BOOST_AUTO_TEST_CASE(the_same_rows_make_the_same_graph_wherever_it_was_looked_at) {
   const Clusters data(2'500, 8, 20, 5);
   const auto words = [](const Graph::Stage& stage) { return stage.whole([](const HnswGraph& whole) { return test::words(whole); }); };

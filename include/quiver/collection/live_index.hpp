@@ -81,6 +81,7 @@ class LiveIndex {
           if (graphs.lacking(i, field, rows.memtable_rows()) > most_finished) continue;
           while (graphs.step(i, field, rows.memtable_rows())) {
           }
+          graphs.connect(i);
         }
       } catch (const std::exception&) {
         // The block goes without a graph, as it does where more rows are lacking.

@@ -97,6 +97,12 @@ class HnswLinks {
   [[nodiscard]] const HnswLevels& levels() const noexcept { return levels_; }
   [[nodiscard]] const HnswLevel& level(std::size_t level) const noexcept { return views_[level]; }
   [[nodiscard]] HnswGraph graph() const noexcept { return {views_[0], std::span(views_).subspan(1)}; }
+  /// The part of a level that the first rows are. REQUIRES: one of them is on it.
+  [[nodiscard]] HnswLevel level_of_first(std::size_t level, std::uint32_t rows) const noexcept {
+    auto part = views_[level];
+    part.nodes = level == 0 ? rows : static_cast<std::uint32_t>(std::lower_bound(part.rows, part.rows + part.nodes, rows) - part.rows);
+    return part;
+  }
   [[nodiscard]] std::uint32_t* links_of(std::size_t level, std::uint32_t node) noexcept {
     return links_[level].data() + std::size_t{node} * views_[level].degree;
   }
@@ -160,7 +166,7 @@ class HnswBuilder {
     measure_rows();
     add_all(
         rows, [](std::uint32_t i) { return i; }, first, threads, step);
-    return connected(first, step);
+    return connected(step);
   }
 
   /// Links the row behind those that are linked. One thread; others may walk meanwhile. bad_alloc: nothing happened.
@@ -168,6 +174,17 @@ class HnswBuilder {
   void append(std::uint32_t row, Worker& worker) {
     if (!to_self_.empty()) to_self_[row] = space_.query(row).at(row);
     add(row, links_.levels().reached(row), 0, worker);
+  }
+  /// Has all rows that are linked come to from where walks begin, on each level, as build() does in the end. One thread; others may walk meanwhile. bad_alloc:
+  /// some are. O(their links). REQUIRES: rows [0, rows) are linked, no others, and rows is not 0.
+  void connect_first(std::uint32_t rows, Worker& worker) {
+    struct First {
+      [[nodiscard]] HnswLevel level(std::size_t l) const noexcept { return all.level_of_first(l, rows); }
+      [[nodiscard]] std::uint32_t* links_of(std::size_t l, std::uint32_t node) const noexcept { return all.links_of(l, node); }
+      HnswLinks& all;
+      std::uint32_t rows;
+    } first{links_, rows};
+    connect_from(first, links_.levels().reached(rows), worker.scratch, [] {});
   }
   [[nodiscard]] const HnswLinks& links() const noexcept { return links_; }
   /// Takes over the rows that another one has linked. REQUIRES: as HnswLinks::take, of rows of the same space.
@@ -228,11 +245,16 @@ class HnswBuilder {
 
   /// The links, through which every row can be come to from the one where walks begin, on each of its levels.
   template <class Step>
-  [[nodiscard]] HnswLinks connected(std::uint32_t first, Step&& step) {
+  [[nodiscard]] HnswLinks connected(Step&& step) {
     HnswScratch scratch;
-    for (std::size_t level = 0; level <= links_.levels().count(); ++level)
-      connect(links_, level, links_.levels().node(level, first), space_, space_.apart(), scratch, step);
+    connect_from(links_, links_.levels().count(), scratch, step);
     return std::move(links_);
+  }
+  /// Walks begin at the first row of the highest level.
+  template <class Links, class Step>
+  void connect_from(Links& links, std::size_t top, HnswScratch& scratch, Step&& step) {
+    const auto first = top == 0 ? 0 : links_.levels().rows(top).front();
+    for (std::size_t level = 0; level <= top; ++level) connect(links, level, links_.levels().node(level, first), space_, space_.apart(), scratch, step);
   }
 
   /// Holds what may be linked to while a row's links are rewritten.

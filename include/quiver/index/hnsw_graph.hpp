@@ -104,6 +104,7 @@ template <HnswQuery Query>
       const auto neighbour = HnswLevel::load(links + count);
       if (neighbour >= level.nodes) break;  // no_link, or a damaged number
       query.fetch(level.row(neighbour));
+      level.fetch_links(neighbour);  // of one of them next, whichever it is
       scratch.nodes[count] = neighbour;
     }
     scratch.measure(level, query, scratch.nodes, count);

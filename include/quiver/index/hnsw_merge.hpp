@@ -83,7 +83,7 @@ class HnswMerger : HnswBuilder<Space> {
     const auto inserted = out_of_reach(start);
     this->add_all(
         static_cast<std::uint32_t>(inserted.size()), [&](std::uint32_t i) { return inserted[i]; }, first, threads, step);
-    return this->connected(first, step);
+    return this->connected(step);
   }
 
  private:

@@ -48,10 +48,10 @@ class HnswReach {
 
 /// Links every node of a level that cannot be come to from `root` to one that can, as near a one by `apart` as a short walk finds, in the place of the link
 /// that is the farthest by `space` of those that no other node hangs on. step() is called after each that had to be. One thread; the same links give the same
-/// ones.
+/// ones. Others may walk through what Links gives as atomic words.
 template <class Links, class Space, class Step>
 void connect(Links& links, std::size_t l, std::uint32_t root, const Space& space, const Space& apart, HnswScratch& scratch, Step&& step) {
-  const auto& level = links.level(l);
+  const HnswLevel level = links.level(l);
   HnswReach reach(level, root);
   std::uint64_t distances = 0;
   for (std::uint32_t node = 0; node < level.nodes; ++node) {
@@ -78,7 +78,7 @@ void connect(Links& links, std::size_t l, std::uint32_t root, const Space& space
       if (to != nullptr) from = scratch.pool[i].node;
     }
     if (to == nullptr) to = place(from);
-    *to = node;
+    __atomic_store_n(to, node, __ATOMIC_RELEASE);
     reach.add(from, node);
     step();
   }

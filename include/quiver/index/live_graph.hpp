@@ -52,14 +52,7 @@ class LiveGraph {
       const auto& links = builder_.links();
       const auto rows = covered();
       std::vector<HnswLevel> levels;
-      for (std::size_t level = 0; level <= links.levels().reached(rows); ++level) {
-        levels.push_back(links.level(level));
-        if (level != 0) {
-          const auto& here = links.levels().rows(level);
-          levels.back().nodes = static_cast<std::uint32_t>(std::lower_bound(here.begin(), here.end(), rows) - here.begin());
-        }
-      }
-      levels.front().nodes = rows;
+      for (std::size_t level = 0; level <= links.levels().reached(rows); ++level) levels.push_back(links.level_of_first(level, rows));
       return use(HnswGraph{levels.front(), std::span<const HnswLevel>(levels).subspan(1)});
     }
 
@@ -73,6 +66,7 @@ class LiveGraph {
       [[nodiscard]] std::uint32_t rows() const noexcept { return room; }
       [[nodiscard]] Query query(std::uint32_t row) const noexcept { return space.query(row); }
       [[nodiscard]] bool near_is_mutual() const noexcept { return space.near_is_mutual(); }
+      [[nodiscard]] Roomy apart() const noexcept { return {space.apart(), room}; }
     };
 
     HnswBuildParameters parameters_;
@@ -97,13 +91,19 @@ class LiveGraph {
   [[nodiscard]] std::optional<std::uint32_t> covered() const noexcept { return stage_ ? std::optional(stage_->covered()) : std::nullopt; }
   /// Of the graph that there is. REQUIRES: there is one.
   [[nodiscard]] const HnswBuildParameters& parameters() const noexcept { return parameters_; }
-  /// Links the next row. O(ef_construction x m) distances, and now and then a copy of all links. bad_alloc: nothing happened.
+  /// Links the next row. O(ef_construction x m) distances, now and then a look at all links, or a copy of them. bad_alloc: the row is not linked.
   /// REQUIRES: there is a graph, and in the space the row, for good; covered() < max_hnsw_rows - 1.
   void append() {
     const auto row = stage_->covered();
+    if (row != 0 && row % (stage_->room_ / 8) == 0) connect();
     if (row == stage_->room_) grow();
     stage_->builder_.append(row, worker_);
     stage_->covered_.store(row + 1, std::memory_order_release);
+  }
+  /// Has all rows that are linked come to by walks. append() does so each time some eighth of the room is taken. O(links). bad_alloc: some rows may still not
+  /// be.
+  void connect() {
+    if (stage_ && stage_->covered() != 0) stage_->builder_.connect_first(stage_->covered(), worker_);
   }
 
  private:

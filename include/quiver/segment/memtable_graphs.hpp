@@ -54,6 +54,8 @@ class MemtableSpace {
   [[nodiscard]] Query query(std::uint32_t row) const noexcept { return {*memtable_, field_, FlatQuery::of_row(metric_, memtable_->one(field_, row), 0)}; }
   /// As FlatRowSpace::near_is_mutual().
   [[nodiscard]] bool near_is_mutual() const noexcept { return metric_ != Metric::inner_product; }
+  /// As FlatRowSpace::apart().
+  [[nodiscard]] MemtableSpace apart() const noexcept { return {*memtable_, field_, near_is_mutual() ? metric_ : Metric::l2}; }
 
  private:
   const Memtable* memtable_;
@@ -109,6 +111,8 @@ class MemtableGraphs {
       graph.append();
     return true;
   }
+  /// As LiveGraph::connect().
+  void connect(std::size_t field) { graphs_[field].connect(); }
   /// How many of the first `rows` rows the graph that the field asks for lacks.
   [[nodiscard]] std::uint64_t lacking(std::size_t field, const VectorField& asked, std::uint64_t rows) const noexcept {
     const auto& graph = graphs_[field];
