@@ -92,12 +92,13 @@ void panel(benchmark::State& state) {
   report(state, data.count * query_count, dimension);
 }
 
-/// Rows anywhere in 200 MB, 24 at a time, as a walk along a graph asks for them: "ratio" is the time of gather() over that of one row after another, whose
-/// first lines are fetched beforehand on both sides.
+/// Rows anywhere in so many MB, 24 at a time, as a walk along a graph asks for them: "ratio" is the time of gather() over that of one row after another, whose
+/// first lines are fetched beforehand on both sides. "ns_a_row" is what a walk cannot do without, whatever its graph.
 void gather(benchmark::State& state) {
   const auto dimension = static_cast<std::size_t>(state.range(0));
   constexpr std::size_t together = 24;
-  const std::size_t count = bench::sized<std::size_t>(200'000'000, 2'000'000) / sizeof(float) / dimension, calls = bench::sized<std::size_t>(2'000, 20);
+  const std::size_t count = static_cast<std::size_t>(state.range(1)) * bench::sized<std::size_t>(1'000'000, 10'000) / sizeof(float) / dimension,
+                    calls = bench::sized<std::size_t>(2'000, 20);
   std::vector<float> rows(count * dimension), query(dimension), out(together);
   std::vector<std::uint32_t> which(together * calls);
   std::mt19937 random(1);
@@ -136,7 +137,15 @@ BENCHMARK(one_to_many<Metric::inner_product>)->Apply(dimensions);
 BENCHMARK(many_to_many<Metric::l2>)->Apply(dimensions);
 BENCHMARK(many_to_many<Metric::inner_product>)->Apply(dimensions);
 BENCHMARK(panel)->Apply(dimensions);
-BENCHMARK(gather)->Arg(128)->Arg(256)->Arg(784)->Arg(1536)->Iterations(1);
+BENCHMARK(gather)
+    ->ArgNames({"dim", "MB"})
+    ->Args({128, 50})
+    ->Args({128, 200})
+    ->Args({128, 500})
+    ->Args({256, 200})
+    ->Args({784, 200})
+    ->Args({1536, 200})
+    ->Iterations(1);
 
 }  // namespace
 
