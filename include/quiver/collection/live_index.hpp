@@ -21,7 +21,8 @@ template <StoragePolicy P>
 inline constexpr std::uint64_t least_live_rows = 1000;
 
 /// Follows what readers see: rows that are visible are never taken back. The thread begins when there are rows enough, and whoever writes waits for it at no
-/// time; a flush waits while it links one row. Where it fails for want of memory searches look at the rows one by one, and it tries again, after a pause.
+/// time; a flush waits while it links one row, which now and then takes a look at all links. Where it fails for want of memory searches look at the rows one by
+/// one, and it tries again, after a pause.
 template <StoragePolicy P>
 class LiveIndex {
  public:
