@@ -100,8 +100,7 @@ class LiveGraph {
     stage_->builder_.append(row, worker_);
     stage_->covered_.store(row + 1, std::memory_order_release);
   }
-  /// Has all rows that are linked come to by walks. append() does so each time some eighth of the room is taken. O(links). bad_alloc: some rows may still not
-  /// be.
+  /// Has all rows that are linked come to by walks, as append() does whenever another eighth of the room is taken. O(links). bad_alloc: some may not be yet.
   void connect() {
     if (stage_ && stage_->covered() != 0) stage_->builder_.connect_first(stage_->covered(), worker_);
   }
