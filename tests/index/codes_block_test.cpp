@@ -216,6 +216,27 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(rows_whose_numbers_are_too_large_have_no_codes_and
   BOOST_TEST(written.template open<P>(Metric::cosine, 4, 50).prepare(FlatQuery(Metric::cosine, data.query(0))).has_value());
 }
 
+// Where clusters lie so far apart that to the steps of a quantizer all rows of one are the same, an estimate says nothing.
+BOOST_AUTO_TEST_CASE_TEMPLATE(codes_that_tell_no_rows_apart_are_left_out, Q, Quantizers) {
+  const auto kind = [](Metric metric, const Clusters& data) {
+    std::uint64_t stepped = 0;
+    const Written written([&](auto& draft) { return write_codes_block<Q>(draft, metric, data.rows(), [&](std::uint64_t rows) { stepped += rows; }); });
+    BOOST_TEST(stepped == data.size());
+    const auto opened = written.template open<MMapPolicy>(metric, data.dimension(), data.size());
+    BOOST_TEST(opened.prepare(FlatQuery(metric, data.query(0))).has_value() == (opened.kind() != CodesKind::none));
+    return opened.kind();
+  };
+  const Clusters apart(2'000, 8, 10, 9, 1e5f), usual(2'000, 8, 10, 9), few(319, 8, 3, 9, 1e5f);
+  Clusters same(2'000, 8, 10, 9);
+  same.set_all(3.25f);
+  BOOST_TEST((kind(Metric::l2, apart) == CodesKind::none));
+  for (const auto metric : all_metrics) {
+    BOOST_TEST((kind(metric, usual) == codes_kind_of<Q>), "metric " << static_cast<int>(metric));
+    BOOST_TEST((kind(metric, few) == codes_kind_of<Q>), "metric " << static_cast<int>(metric));
+    BOOST_TEST((kind(metric, same) == codes_kind_of<Q>), "metric " << static_cast<int>(metric));
+  }
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_query_whose_numbers_are_too_large_is_not_prepared, Q, Quantizers) {
   const Clusters data(50, 4, 3, 4);
   const Written written(Metric::l2, data.rows(), std::type_identity<Q>{});

@@ -3,6 +3,7 @@
 
 #include <quiver/block/reader.hpp>
 #include <quiver/block/writer.hpp>
+#include <quiver/index/codes_trial.hpp>
 #include <quiver/index/flat.hpp>
 #include <quiver/quant/float16.hpp>
 #include <quiver/quant/sq4.hpp>
@@ -22,7 +23,12 @@ namespace quiver::detail {
 inline constexpr std::size_t codes_tail_size = 24;  // u32 quantizer, u32 metric, u64 rows, u32 dimension, u32 bytes of a row
 inline constexpr std::string_view codes_section = "codes", offsets_section = "offsets", steps_section = "steps", terms_section = "terms",
                                   scale_section = "scale";
-enum class CodesKind : std::uint32_t { none = 0, sq8 = 1, sq4 = 2, float16 = 3 };  // none: these rows do not fit a quantizer, and searches read the vectors
+enum class CodesKind : std::uint32_t {
+  none = 0,
+  sq8 = 1,
+  sq4 = 2,
+  float16 = 3
+};  // none: codes of these rows would be of no use, and searches read the vectors
 
 template <Quantizer Q>
 inline constexpr CodesKind codes_kind_of = CodesKind::none;
@@ -41,8 +47,8 @@ using CodesQuery = std::variant<Sq8Query, Sq4Query, Float16Query>;
   return {values, metric == Metric::cosine ? inverse_norm : 1.0f};
 }
 
-/// Writes the codes of all rows; keeps four bytes a row meanwhile. step(rows) is called now and then, and may throw. The draft is left finished, not published.
-/// REQUIRES: at least one row.
+/// Writes the codes of all rows, or that they would be of no use; keeps four bytes a row meanwhile. step(rows) is called now and then, and may throw. The
+/// draft is left finished, not published. REQUIRES: at least one row.
 template <Quantizer Q, class Draft, class Step>
 [[nodiscard]] FileIdentity write_codes_block(Draft& draft, Metric metric, const FlatRows& rows, Step&& step, std::optional<FileId> id = std::nullopt) {
   constexpr std::size_t batch = 1024;
@@ -56,9 +62,10 @@ template <Quantizer Q, class Draft, class Step>
     if (r % batch == 0) step(std::uint64_t{0});
   }
   const auto quantizer = trainer.finish(metric);
-  const auto stride = quantizer.fits() ? quantizer.code_bytes() : 0;
+  const bool useful = quantizer.fits() && codes_tell_rows_apart(quantizer, metric, rows, row, [&] { step(std::uint64_t{0}); });
+  const auto stride = useful ? quantizer.code_bytes() : 0;
   BlockWriter<Draft> writer(draft, BlockKind::vector_quant, id);
-  if (quantizer.fits()) {
+  if (useful) {
     const auto put = [&](std::string_view name, std::span<const float> values) {
       writer.begin_section(name);
       writer.append(std::as_bytes(values));
@@ -90,7 +97,7 @@ template <Quantizer Q, class Draft, class Step>
     step(rows.count);
   }
   Bytes tail;
-  append(tail, static_cast<std::uint32_t>(quantizer.fits() ? codes_kind_of<Q> : CodesKind::none));
+  append(tail, static_cast<std::uint32_t>(useful ? codes_kind_of<Q> : CodesKind::none));
   append(tail, static_cast<std::uint32_t>(metric));
   append(tail, std::uint64_t{rows.count});
   append(tail, static_cast<std::uint32_t>(rows.dimension));
@@ -141,7 +148,7 @@ class CodesBlock {
   [[nodiscard]] CodesKind kind() const noexcept {
     return visit_quantizer([](const auto& quantizer) { return codes_kind_of<std::remove_cvref_t<decltype(quantizer)>>; }, CodesKind::none);
   }
-  /// What a walk asks for distances; none where the rows or the query have numbers that are too large. Refers to this block.
+  /// What a walk asks for distances; none where the rows have no codes or the query's numbers are too large. Refers to this block.
   [[nodiscard]] std::optional<CodesQuery> prepare(const FlatQuery& query) const {
     std::optional<CodesQuery> out;
     const auto by = [&](const auto& quantizer) {
